@@ -1,0 +1,207 @@
+"""CarRacing-v3 for the world model: stock or drawn fast, one or many at once; or played by hand.
+
+    python env.py [--seed S] [--steps N]    play with the arrow keys (play.py has the details)
+
+Reads and writes no files. Observations are (64, 64, 3) uint8 RGB; actions are (3,) float32: steer
+-1..1 (left..right), gas 0..1, brake 0..1. An episode lasts 1000 steps at 50 a second; each costs
+0.1 and each of the track's N tiles pays 1000 / N once (paper, section 3).
+
+`make("stock")` is gymnasium's own environment and the one that scores are reported on;
+`make("fast")` has the same tracks, physics and rewards bit for bit and differs in a few levels at
+the edges of road and car: about 0.6 % of the pixels are off by more than 8 levels of 255, and one
+core makes some 4 000 to 5 000 steps/s instead of 110 to 190.
+"""
+
+import os
+from collections.abc import Sequence
+
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # its greeting goes to standard output
+
+import cv2
+import gymnasium
+import numpy as np
+from gymnasium.envs.box2d.car_racing import CarRacing
+from gymnasium.utils import EzPickle, RecordConstructorArgs
+from gymnasium.wrappers import OrderEnforcing, TimeLimit
+from renderer import Renderer, crop_and_resize
+
+from estool import cli
+from estool.errors import UserError
+
+MAX_STEPS = 1000  # CarRacing-v3's registration
+SIZE = 64
+LATENT = 32  # numbers in z; what the random policy's controller reads
+KINDS = ("stock", "fast")
+
+
+class StockCarRacing(gymnasium.ObservationWrapper, RecordConstructorArgs):
+    """gymnasium's CarRacing-v3, unpatched, its frames cropped and shrunk to (64, 64, 3) uint8.
+
+    Of the 96x96 frame, rows 0:84 (without the dashboard) are resized bilinearly with cv2.
+    `make("stock")` puts it around CarRacing-v3, whose time limit is 1000 steps.
+    """
+
+    def __init__(self, env: gymnasium.Env):
+        RecordConstructorArgs.__init__(self)
+        gymnasium.ObservationWrapper.__init__(self, env)
+        self.observation_space = _observation_space()
+
+    def observation(self, observation: np.ndarray) -> np.ndarray:
+        return crop_and_resize(observation)
+
+
+class FastCarRacing(CarRacing):
+    """CarRacing-v3 whose observation (64, 64, 3) uint8 is drawn directly.
+
+    Only what `step` and `reset` draw is replaced; physics, tracks and rewards are gymnasium's.
+    `render_mode="rgb_array"` still draws stock's full view. `make("fast")` adds the time limit.
+    """
+
+    def __init__(self, render_mode: str | None = None):
+        super().__init__(render_mode=render_mode)
+        EzPickle.__init__(self, render_mode)  # what a copy is made with
+        self.observation_space = _observation_space()
+        self._renderer = Renderer()
+        cv2.setNumThreads(1)  # frames are too small to share; other cores have other ranks
+
+    def _render(self, mode: str):
+        return self._renderer.draw(self) if mode == "state_pixels" else super()._render(mode)
+
+
+def _observation_space():
+    return gymnasium.spaces.Box(0, 255, (SIZE, SIZE, 3), np.uint8)
+
+
+def make(kind: str = "fast", render_mode: str | None = None) -> gymnasium.Env:
+    """One environment with the time limit of 1000 steps; `kind` is "stock" or "fast".
+
+    Stepping on after the end is allowed, as in gymnasium itself: off the field each further step
+    pays -100. Raises UserError for another kind.
+    """
+    if kind == "stock":
+        stock = gymnasium.make("CarRacing-v3", render_mode=render_mode, disable_env_checker=True)
+        return StockCarRacing(stock)
+    if kind == "fast":
+        return TimeLimit(OrderEnforcing(FastCarRacing(render_mode)), MAX_STEPS)
+    raise UserError(f"environment kind is {kind!r}, expected one of {', '.join(KINDS)}")
+
+
+class CarRacingBatch:
+    """Many environments side by side, stepped in turn; rows that finished can be left out.
+
+    A fast environment holds 21 MB, a stock one 5. Environments are made when first needed and
+    kept, so resetting a row is cheap.
+    """
+
+    def __init__(self, kind: str = "fast"):
+        self.kind = kind
+        self._envs = []
+
+    def reset(self, seeds: Sequence[int], rows: Sequence[int] | None = None) -> np.ndarray:
+        """Start row `rows[k]` (default: row k) on the track of `seeds[k]`.
+
+        Returns the first observations (len(seeds), 64, 64, 3) uint8.
+        """
+        rows = range(len(seeds)) if rows is None else rows
+        while len(self._envs) <= max(rows, default=-1):
+            self._envs.append(make(self.kind))
+        observations = np.empty((len(seeds), SIZE, SIZE, 3), np.uint8)
+        for k, (row, seed) in enumerate(zip(rows, seeds, strict=True)):
+            observations[k], _ = self._envs[row].reset(seed=int(seed))
+        return observations
+
+    def step(
+        self, actions: np.ndarray, rows: Sequence[int] | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """One step of each of `rows` (default: rows 0..len(actions)-1) with its action.
+
+        Args: actions (A, 3) float32. Returns observations (A, 64, 64, 3) uint8, rewards (A,)
+        float64, finished (A,) bool (terminated or 1000 steps over), lap_finished (A,) bool (the
+        lap is why it terminated). Rows are never reset by themselves.
+        """
+        actions = np.asarray(actions, np.float32)
+        rows = range(len(actions)) if rows is None else rows
+        observations = np.empty((len(actions), SIZE, SIZE, 3), np.uint8)
+        rewards = np.empty(len(actions))
+        finished = np.zeros(len(actions), bool)
+        lap_finished = np.zeros(len(actions), bool)
+        for k, (row, action) in enumerate(zip(rows, actions, strict=True)):
+            step = self._envs[row].step(action)
+            observations[k], rewards[k], terminated, truncated, info = step
+            finished[k] = terminated or truncated
+            lap_finished[k] = info.get("lap_finished", False)
+        return observations, rewards, finished, lap_finished
+
+    def close(self) -> None:
+        """Close every environment and give their memory back."""
+        for env in self._envs:
+            env.close()
+        self._envs = []
+
+
+def squash_action(raw: np.ndarray) -> np.ndarray:
+    """Controller outputs (..., 3), any size -> actions (..., 3) float32 in CarRacing's ranges.
+
+    Steer tanh, gas (tanh + 1) / 2, brake tanh without its negative half (reference
+    carracing/model.py).
+    """
+    squashed = np.tanh(np.asarray(raw, np.float64))
+    squashed[..., 1] = (squashed[..., 1] + 1) / 2
+    squashed[..., 2] = np.clip(squashed[..., 2], 0, 1)
+    return squashed.astype(np.float32)
+
+
+class RandomPolicy:
+    """What the reference records with (reference carracing/extract.py), without its networks.
+
+    There, V, M and C get random weights afresh for each episode. V's and M's are so small that z
+    is a standard normal at every step and h is 0; what stays is a random linear map of z, its
+    weights Cauchy times a scale drawn from U(0, .01). One instance is one episode's policy.
+    """
+
+    def __init__(self, seed: int):
+        self._rng = np.random.default_rng(seed)
+        scale = self._rng.uniform(0, 0.01)
+        self._weights = scale * self._rng.standard_cauchy((LATENT, 3))
+        self._bias = scale * self._rng.standard_cauchy(3)
+
+    def __call__(self) -> np.ndarray:
+        """The next action (3,) float32."""
+        z = self._rng.standard_normal(LATENT)
+        return squash_action(z @ self._weights + self._bias)
+
+
+class BrownianPolicy:
+    """Actions that wander: a random walk a component, a standard deviation of 1 in 50 steps.
+
+    Each is held inside the action's range, gas starting at a random point of it. One instance
+    is one episode's policy.
+    """
+
+    LOW, HIGH = np.array([-1, 0, 0]), np.array([1, 1, 1])
+
+    def __init__(self, seed: int):
+        self._rng = np.random.default_rng(seed)
+        self._action = np.array([0, self._rng.uniform(), 0])
+
+    def __call__(self) -> np.ndarray:
+        """The next action (3,) float32."""
+        self._action = self._action + self._rng.normal(0, 50**-0.5, 3)
+        self._action = np.clip(self._action, self.LOW, self.HIGH)
+        return self._action.astype(np.float32)
+
+
+POLICIES = {"reference": RandomPolicy, "brownian": BrownianPolicy}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Play by hand."""
+    import play  # it imports this module
+
+    parser = cli.parser(__doc__)
+    play.add_arguments(parser)
+    play.play(cli.parse(parser, argv=argv))
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,100 @@
+"""The real game: VizDoom's take_cover as the paper's experiment sees it.
+
+Skill 4, one tic a step, no head-up display, reward 1 a step, the end at 2100 steps; of each picture
+the upper five sixths (rows 0:400 of 480), shrunk to 64x64. An importable module, no command;
+`python model.py doomreal render ...` watches an agent in it.
+"""
+
+import os
+import tempfile
+
+import cv2
+import gymnasium
+import numpy as np
+import vizdoom
+
+from rnn import discretise
+
+MAX_STEPS = 2100  # the game of the paper ends here
+SKILL = 4  # episode lengths of the reference's recordings match this one, not 5
+FRAME = (64, 64)
+RESOLUTIONS = {120: "RES_160X120", 480: "RES_640X480"}  # rows of the picture: VizDoom's name
+
+
+class DoomReal(gymnasium.Env):
+    """One game in a process of its own; deterministic for a seed and a list of actions.
+
+    Observation: uint8 (64, 64, 3), RGB; all zeros after the end, where the game has no picture.
+    Action: float32 (1,), below -1/3 steps left, above 1/3 steps right, else stays.
+    `rows` is the height that the game draws at: 120 is what the agents were trained on and costs a
+    twelfth of the time of 480, which is there for people to look at.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 35}
+    observation_space = gymnasium.spaces.Box(0, 255, (*FRAME, 3), np.uint8)
+    action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self, rows: int = 120, render_mode: str | None = "rgb_array"):
+        self.render_mode = render_mode
+        self.steps = 0
+        self.screen = np.zeros((rows, rows * 4 // 3, 3), np.uint8)  # the whole picture
+        self._folder = tempfile.TemporaryDirectory()  # the game leaves its config file here
+        self._game = _start_game(RESOLUTIONS[rows], self._folder.name)
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None):
+        super().reset(seed=seed)
+        if seed is None:
+            seed = int(self.np_random.integers(2**31))
+        self._game.set_seed(int(seed))
+        self._game.new_episode()
+        self.steps = 0
+        return self._observe(), {}
+
+    def step(self, action):
+        move = discretise(np.reshape(action, -1)[0])
+        self._game.make_action([bool(move < 0), bool(move > 0)], 1)
+        self.steps += 1
+        died = self._game.is_episode_finished()
+        return self._observe(), 1.0, died, self.steps >= MAX_STEPS, {}
+
+    def render(self) -> np.ndarray:
+        """The whole picture as the game drew it last, uint8 (rows, columns, 3)."""
+        return self.screen
+
+    def close(self):
+        self._game.close()
+        self._folder.cleanup()
+
+    def _observe(self) -> np.ndarray:
+        state = self._game.get_state()
+        if state is None:
+            return np.zeros((*FRAME, 3), np.uint8)
+        self.screen = state.screen_buffer
+        return crop(self.screen)
+
+
+def crop(screen: np.ndarray) -> np.ndarray:
+    """What the agent sees of a picture (rows, columns, 3): uint8 (64, 64, 3)."""
+    return cv2.resize(screen[: len(screen) * 5 // 6], FRAME, interpolation=cv2.INTER_AREA)
+
+
+def _start_game(resolution: str, folder: str) -> vizdoom.DoomGame:
+    game = vizdoom.DoomGame()
+    game.load_config(os.path.join(vizdoom.scenarios_path, "take_cover.cfg"))
+    game.set_doom_skill(SKILL)
+    game.set_screen_resolution(getattr(vizdoom.ScreenResolution, resolution))
+    game.set_screen_format(vizdoom.ScreenFormat.RGB24)
+    game.set_render_hud(False)
+    game.set_window_visible(False)
+    game.set_sound_enabled(False)
+    game.set_mode(vizdoom.Mode.PLAYER)
+    game.set_episode_timeout(0)  # the steps are counted here
+    game.set_available_buttons([vizdoom.Button.MOVE_LEFT, vizdoom.Button.MOVE_RIGHT])
+    game.set_doom_config_path(os.path.join(folder, "vizdoom.ini"))
+    home = os.getcwd()
+    os.chdir(folder)  # the game makes a folder in the one that it is started in
+    try:
+        game.init()
+    finally:
+        os.chdir(home)
+    return game

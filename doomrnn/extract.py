@@ -1,0 +1,83 @@
+"""Record episodes of a random policy in the real game, for V and M to learn from.
+
+Reads nothing. Writes record/<seed>.npz, one file an episode: `obs` uint8 (T, 64, 64, 3) and
+`action` float16 (T,), each frame before its action. Episodes of 100 frames and less are dropped.
+
+  python extract.py --episodes 200                       one process
+  python extract.py --preset laptop --workers 2 --worker 0      what extract.bash starts, per core
+
+A core records about 2500 frames a second, compression included. Started again, it goes on where it
+stopped: an episode whose file is there is not played again.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from doomreal import MAX_STEPS, DoomReal
+from estool import cli, progress, recordings, seeds
+
+PRESETS = {
+    "smoke": {"episodes": 6, "max_frames": 300},
+    "laptop": {"episodes": 10_000},
+    "paper": {"episodes": 12_800},  # reference extract.bash: 64 processes, 200 episodes each
+}
+
+
+def parse(argv=None):
+    parser = cli.parser(__doc__, PRESETS)
+    add = parser.add_argument
+    add("--episodes", type=cli.positive_int, default=200, help="episodes to play, all workers")
+    add("--max_frames", type=cli.positive_int, default=MAX_STEPS, help="frames of an episode")
+    add("--min_frames", type=cli.non_negative_int, default=100, help="drop episodes up to this")
+    add("--max_repeat", type=cli.positive_int, default=10, help="an action is held 1 to this long")
+    add("--seed", type=cli.non_negative_int, default=0, help="fixes all episodes")
+    add("--workers", type=cli.positive_int, default=1, help="processes that share the episodes")
+    add("--worker", type=cli.non_negative_int, default=0, help="which of them this one is")
+    add("--output", type=Path, default=Path("record"), help="folder of the recordings")
+    return recordings.check_worker(cli.parse(parser, PRESETS, argv))
+
+
+def record_episode(env: DoomReal, seed: int, args) -> tuple[np.ndarray, np.ndarray]:
+    """Frames uint8 (T, 64, 64, 3) and actions float16 (T,) of one episode of the random policy.
+
+    An action is uniform on (-1, 1) and held for 1 to `max_repeat` frames (reference extract.py).
+    """
+    rng = np.random.default_rng(seed)
+    observation, _ = env.reset(seed=seed)
+    frames, actions, held = [], [], 0
+    ended = False
+    while not ended and len(frames) < args.max_frames:
+        if held == 0:
+            action, held = np.float16(rng.uniform(-1, 1)), rng.integers(1, args.max_repeat + 1)
+        held -= 1
+        frames.append(observation)
+        actions.append(action)
+        observation, _, died, capped, _ = env.step(action)
+        ended = died or capped
+    return np.stack(frames), np.array(actions, np.float16)
+
+
+def main(argv=None):
+    args = parse(argv)
+    episode_seeds = seeds.training_seeds(np.random.default_rng(args.seed), args.episodes)
+    mine = episode_seeds[args.worker :: args.workers]
+    env = DoomReal()
+    kept = 0
+    try:
+        with progress.bar(len(mine), "episodes", f"recording {args.worker}") as bar:
+            for seed in mine:
+                path = args.output / f"{seed}.npz"
+                if not path.exists():
+                    frames, actions = record_episode(env, int(seed), args)
+                    if len(frames) > args.min_frames:
+                        recordings.save(path, obs=frames, action=actions)
+                kept += path.exists()
+                bar.update()
+    finally:
+        env.close()
+    print(f"{args.output}: {kept} of {len(mine)} episodes kept by worker {args.worker}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

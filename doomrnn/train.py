@@ -1,0 +1,77 @@
+"""Evolve C inside M's dream.
+
+Reads tf_models/{rnn,initial_z}.json (and vae.json to evaluate in the real game). Writes
+log/doomrnn.cma.16.64{.json,.best.json,.hist.json,.hist_best.json,.log.json,.png} each generation,
+and a checkpoint from which the same command goes on.
+
+  python train.py --preset laptop       all cores, 200 generations
+  python train.py -n 1                  one process, no MPI
+  mpirun -hosts a,b -n 128 python train.py         many machines
+
+A generation is 64 candidates times 16 dreams. Every 25 generations the mean of the population is
+scored on selection seeds, and the best one is kept.
+"""
+
+import atexit
+from pathlib import Path
+
+from estool import cli, evolve, mpi
+
+GAME = "doomrnn"
+INPUTS = ("z", "zc", "zh", "zch", "z_hidden")
+PRESETS = {
+    "smoke": {"population": 6, "num_episode": 2, "generations": 2, "eval_steps": 1, "max_length": 40}
+    | {"eval_episodes": 4, "precision": "float32"},
+    "laptop": {"generations": 200, "eval_world": "doomreal", "eval_episodes": 100},
+    # reference doomrnn/train.py: about 1800 generations, evaluated in the dream, in float32
+    "paper": {"generations": 1800, "precision": "float32"},
+}
+
+
+def parse(argv=None):
+    parser = cli.parser(__doc__, PRESETS)
+    evolve.add_arguments(parser)
+    add = parser.add_argument
+    add("--inputs", choices=INPUTS, default="zch", help="what the controller sees")
+    add("--temperature", type=cli.positive_float, default=1.25, help="of the dream")  # reference
+    add("--max_length", type=cli.positive_int, default=2100, help="steps of a dream")
+    text = "where the mean is scored: in the dream as the reference does, or the real game"
+    add("--eval_world", choices=("doomrnn", "doomreal"), default="doomrnn", help=text)
+    add("--batch", type=cli.positive_int, default=512, help="dreams at once in a rank")
+    add("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of the dream")
+    add("--models", type=Path, default=Path("tf_models"), help="folder of V, M, first latents")
+    return cli.parse(parser, PRESETS, argv)
+
+
+def make_rollouts(args):
+    """The function that evolve calls to play episodes, and the size of a controller."""
+    # Here, because the process that only starts mpirun has no use for TensorFlow.
+    from estool import precision
+    from model import BATCH, Controllers, RealWorld, WorldModel, make_world, simulate
+
+    model = WorldModel.load(args.models)
+    dream = make_world("doomrnn", model, args.temperature, precision.resolve(args.precision))
+    worlds = {"doomrnn": dream}
+
+    def rollouts(params, seeds, max_length, test):
+        kind = args.eval_world if test else "doomrnn"
+        if kind not in worlds:
+            worlds[kind] = RealWorld(model, threads=1)
+            atexit.register(worlds[kind].close)
+        batch = args.batch if kind == "doomrnn" else BATCH
+        limit = args.max_length if max_length < 0 else min(max_length, args.max_length)
+        return simulate(worlds[kind], Controllers(params, args.inputs), seeds, limit, batch)
+
+    return rollouts, Controllers.size(args.inputs)
+
+
+def main(argv=None):
+    args = parse(argv)
+    with mpi.ranks(args.num_worker) as ranks:
+        rollouts, size = make_rollouts(args)
+        names = ("inputs", "temperature", "max_length", "eval_world", "precision")
+        evolve.run(args, ranks, GAME, size, rollouts, {name: getattr(args, name) for name in names})
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,1 @@
+"""What both rooms share and what is not science: evolution, MPI, file formats, progress."""

@@ -1,0 +1,137 @@
+"""Command lines: presets, argument types, one-sentence errors, and settings saved beside results.
+
+A script defines PRESETS (a dict: preset name -> {flag: value}) and ends in
+
+    def main(argv=None):
+        parser = cli.parser(__doc__, PRESETS)
+        parser.add_argument("--epochs", type=cli.positive_int, default=10, help="passes over ...")
+        args = cli.parse(parser, PRESETS, argv)
+
+    if __name__ == "__main__":
+        cli.run(main)
+"""
+
+import argparse
+import importlib.metadata
+import math
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from estool.errors import UserError
+from estool.weights import write_json
+
+Presets = Mapping[str, Mapping[str, object]]
+
+
+def run(main: Callable[[], object]) -> None:
+    """Call `main()`: a UserError ends in one sentence and status 2, Ctrl-C in a line and 130."""
+    try:
+        main()
+    except UserError as error:
+        exit_with(error, 2)
+    except KeyboardInterrupt:
+        exit_with("interrupted", 130)
+    except BrokenPipeError:  # `python model.py ... | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def exit_with(message: object, status: int) -> None:
+    """Print `message` on standard error after everything on standard output, then exit."""
+    sys.stdout.flush()
+    print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr, flush=True)
+    sys.exit(status)
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """The docstring as it was written, and each flag's default after its help."""
+
+    def _get_help_string(self, action):
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+
+
+def parser(doc: str | None, presets: Presets | None = None) -> argparse.ArgumentParser:
+    """An argument parser that describes itself with the script's docstring.
+
+    With `presets` it has `--preset`, whose values `parse` puts in the place of the defaults.
+    """
+    result = _Parser(description=doc, formatter_class=_Formatter, allow_abbrev=False)
+    if presets:
+        text = "a named set of sizes; flags given beside it win"
+        result.add_argument("--preset", choices=list(presets), help=text)
+    return result
+
+
+def parse(
+    parser: argparse.ArgumentParser,
+    presets: Presets | None = None,
+    argv: Sequence[str] | None = None,
+) -> argparse.Namespace:
+    """Parse `argv` (sys.argv without it); values of the chosen preset become the defaults."""
+    if presets:
+        early = _Parser(prog=parser.prog, add_help=False, allow_abbrev=False)
+        early.add_argument("--preset")
+        name = early.parse_known_args(argv)[0].preset
+        values = dict(presets.get(name, {}))  # a wrong name is reported by the full parse below
+        unknown = set(values) - {action.dest for action in parser._actions}
+        if unknown:
+            raise ValueError(f"preset {name} sets flags that do not exist: {sorted(unknown)}")
+        parser.set_defaults(**values)
+    return parser.parse_args(argv)
+
+
+def save_settings(path: str | os.PathLike, args: argparse.Namespace) -> None:
+    """Write the resolved value of every flag, and the versions that ran, as json to `path`."""
+    values = {key: _plain(value) for key, value in sorted(vars(args).items())}
+    write_json(path, {**values, "versions": _versions()}, indent=2)
+
+
+def _plain(value):
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in ("numpy", "tensorflow_cpu", "tensorflow", "keras", "gymnasium", "vizdoom", "cma"):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _number(convert, accepts, expected: str):
+    def convert_argument(text: str):
+        try:
+            value = convert(text)
+        except ValueError:
+            value = None
+        if value is None or not math.isfinite(value) or not accepts(value):
+            raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}")
+        return value
+
+    return convert_argument
+
+
+positive_int = _number(int, lambda value: value > 0, "a whole number above 0")
+non_negative_int = _number(int, lambda value: value >= 0, "a whole number, 0 or more")
+positive_float = _number(float, lambda value: value > 0, "a number above 0")
+non_negative_float = _number(float, lambda value: value >= 0, "a number, 0 or more")
+fraction = _number(float, lambda value: 0 <= value <= 1, "a number from 0 to 1")
+
+
+def existing_file(text: str) -> Path:
+    """Argument type: the path of a file that is there."""
+    path = Path(text)
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "nothing"
+        raise argparse.ArgumentTypeError(f"expected a file, found {found} at {text!r}")
+    return path

@@ -1,0 +1,98 @@
+"""Flags, presets, one-sentence errors, seeds, and bars."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from estool import cli, progress, seeds
+from estool.errors import UserError
+
+PRESETS = {"smoke": {"epochs": 1, "rate": 0.5}, "paper": {"epochs": 10}}
+
+
+def parse(*argv):
+    parser = cli.parser("A script.", PRESETS)
+    parser.add_argument("--epochs", type=cli.positive_int, default=3, help="passes")
+    parser.add_argument("--rate", type=cli.positive_float, default=0.1, help="step size")
+    return cli.parse(parser, PRESETS, argv)
+
+
+def test_a_flag_beats_the_preset_and_the_preset_the_default():
+    assert (parse().epochs, parse().rate) == (3, 0.1)
+    assert (parse("--preset", "smoke").epochs, parse("--preset=smoke").rate) == (1, 0.5)
+    args = parse("--epochs", "7", "--preset", "smoke")
+    assert (args.epochs, args.rate) == (7, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("--epochs", "0"), "--epochs: expected a whole number above 0, found '0'"),
+        (("--epochs", "x"), "found 'x'"),
+        (("--rate", "nan"), "--rate: expected a number above 0, found 'nan'"),
+        (("--preset", "huge"), "invalid choice: 'huge'"),
+        (("--epoch", "1"), "--epoch"),
+    ],
+)
+def test_a_bad_flag_is_one_line_and_status_2(argv, said, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parse(*argv)
+    error = capsys.readouterr().err
+    assert caught.value.code == 2 and said in error and error.count("\n") == 1
+
+
+def test_a_preset_of_a_flag_that_is_not_there_is_a_mistake_of_ours():
+    with pytest.raises(ValueError, match="typo"):
+        cli.parse(cli.parser("A script.", {"a": {"typo": 1}}), {"a": {"typo": 1}}, ["--preset=a"])
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        ("UserError('a.json is bad')", 2, "-c: a.json is bad\n"),
+        ("KeyboardInterrupt", 130, "-c: interrupted\n"),
+    ],
+)
+def test_errors_of_users_are_sentences(error, status, said):
+    code = f"from estool.cli import *\ndef main(): raise {error}\nrun(main)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (status, said)
+
+
+def test_existing_file(tmp_path):
+    file = tmp_path / "there"
+    file.touch()
+    assert cli.existing_file(str(file)) == file
+    with pytest.raises(Exception, match="found a folder"):
+        cli.existing_file(str(tmp_path))
+    with pytest.raises(Exception, match="found nothing"):
+        cli.existing_file(str(tmp_path / "nowhere"))
+
+
+def test_settings_are_saved_with_versions(tmp_path):
+    cli.save_settings(tmp_path / "s.json", parse("--preset", "smoke"))
+    saved = json.loads((tmp_path / "s.json").read_text())
+    assert (saved["epochs"], saved["rate"], saved["preset"]) == (1, 0.5, "smoke")
+    assert saved["versions"]["numpy"] == np.__version__
+
+
+def test_seeds_of_the_three_sets_never_meet():
+    training = seeds.training_seeds(np.random.default_rng(0), 10_000)
+    assert training.dtype == np.int64 and training.min() >= 1_000_000 and training.max() < 2**31
+    assert seeds.test_seeds(5, 3).tolist() == [5, 6, 7]
+    assert seeds.selection_seeds(2).tolist() == [100_000, 100_001]
+    for first, count in ((-1, 2), (99_999, 2), (0, 0)):
+        with pytest.raises(UserError, match="test seeds run from 0 to 99999"):
+            seeds.test_seeds(first, count)
+    with pytest.raises(UserError, match="selection seeds"):
+        seeds.selection_seeds(100_001)
+
+
+def test_a_bar_in_a_file_is_whole_lines(capsys):
+    with progress.bar(4, "frames", "reading") as bar:
+        bar.update(4)
+    lines = capsys.readouterr().err.splitlines()
+    assert "reading: 100%" in lines[-1] and "4/4" in lines[-1] and all(lines)

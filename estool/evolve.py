@@ -1,0 +1,273 @@
+"""The loop of C: ask for candidates, roll them out, tell their returns; log, keep, continue.
+
+A room's train.py adds its flags to these, builds its rollouts and calls `run`:
+
+    evolve.add_arguments(parser)
+    args = cli.parse(parser, PRESETS)
+    with mpi.ranks(args.num_worker) as ranks:
+        evolve.run(args, ranks, "doomrnn", num_params, rollouts, settings={"temperature": 1.25})
+
+where
+
+    rollouts(params (K, P) float64, seeds (K,) int64, max_length int, test bool)
+        -> returns (K,) float, lengths (K,) int
+
+plays K episodes, row k with the controller params[k] and the seed seeds[k]; max_length -1 means
+no other cap than the environment's own; test is true when the mean is evaluated. Every rank calls
+it on its share. For a run to be the same on any number of ranks, a row must not depend on the
+other rows.
+
+Writes log/<game>.<optimizer>.<episodes>.<population>{.json, .best.json, .hist.json,
+.hist_best.json, .log.json, .png, .settings.json}, checkpoint/<same>.pkl and runs/<same>/.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from estool import cli, es, seeds, state
+from estool.mpi import Ranks
+from estool.progress import Scalars
+from estool.weights import atomic_path
+
+Rollouts = Callable[[np.ndarray, np.ndarray, int, bool], tuple[np.ndarray, np.ndarray]]
+
+POPULATION = 64  # paper, appendix: evolution
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the loop; a room changes defaults with parser.set_defaults."""
+
+    def add(*names, **options):
+        parser.add_argument(*names, **options)
+
+    def switch(name, default, text):
+        add(name, type=int, choices=(0, 1), default=default, help=text)
+
+    add("-o", "--optimizer", choices=list(es.STRATEGIES), default="cma", help="strategy")
+    count = cli.positive_int
+    text = "episodes a candidate plays in a generation"
+    add("-e", "--num_episode", type=count, default=16, help=text)
+    add("--population", type=count, help=f"candidates in a generation (default: {POPULATION})")
+    text = "ranks, processes that share the work (default: one for each usable core)"
+    add("-n", "--num_worker", type=count, help=text)
+    text = "candidates of a rank: the population becomes this times the ranks"
+    add("-t", "--num_worker_trial", type=count, help=text)
+    text = "generations from one evaluation of the mean to the next"
+    add("--eval_steps", type=count, default=25, help=text)
+    text = "selection episodes in an evaluation (default: population x episodes)"
+    add("--eval_episodes", type=count, help=text)
+    text = "generations in all; 0 goes on until Ctrl-C"
+    add("--generations", type=cli.non_negative_int, default=0, help=text)
+    add("--sigma_init", type=cli.positive_float, default=0.1, help="step size at the start")
+    text = "c in fitness - c * mean(parameters^2)"
+    add("--weight_decay", type=cli.non_negative_float, default=0.01, help=text)
+    text = "fixes candidates and episodes of the whole run"
+    add("-s", "--seed_start", type=cli.non_negative_int, default=111, help=text)
+    text = "a candidate's fitness: the mean or the minimum of its returns"
+    add("--batch_mode", choices=("mean", "min"), default="mean", help=text)
+    text = "1: all candidates of a generation play the same episodes"
+    switch("--common_seeds", 1, text)
+    text = "1: with --common_seeds 0, the second half of the candidates gets the seeds of the first"
+    switch("--antithetic", 1, text)
+    text = "1: no episode longer than twice the mean length of the generation before"
+    switch("--cap_time", 0, text)
+    text = "1: back to the best mean after an evaluation that did not beat it"
+    switch("--retrain", 0, text)
+    text = "start afresh; files of the earlier run are kept in log/previous-<number>/"
+    add("--restart", action="store_true", help=text)
+    text = "folder that gets log/, checkpoint/ and runs/"
+    add("--directory", type=Path, default=Path(), help=text)
+
+
+class Evaluator:
+    """Episodes of many candidates, played by all ranks."""
+
+    def __init__(self, ranks: Ranks, rollouts: Rollouts):
+        self._ranks, self._rollouts = ranks, rollouts
+        self.steps, self.seconds = 0, 0.0  # of the last call
+
+    def __call__(self, params, seeds, max_length, test) -> tuple[np.ndarray, np.ndarray]:
+        """Play candidates (N, P) on seeds (N, E): returns and lengths, float64 (N, E) each.
+
+        For rank 0 while the others `serve`. Candidate and episode pairs are dealt out like cards,
+        so that a rank's share is as long as the others' whatever the candidates are worth.
+        """
+        start = time.perf_counter()
+        self._ranks.broadcast(np.array([max_length, test], np.int64))
+        rows = self._share(params, seeds, max_length, test)  # (N * E, 2)
+        returns, lengths = rows.T.reshape(2, *seeds.shape)
+        self.steps, self.seconds = int(lengths.sum()), time.perf_counter() - start
+        return returns, lengths
+
+    def serve(self) -> None:
+        """Play this rank's share of each call of rank 0 until its `stop`."""
+        while len(head := self._ranks.broadcast(None)):
+            self._share(None, None, int(head[0]), bool(head[1]))
+
+    def stop(self) -> None:
+        self._ranks.broadcast(np.empty(0, np.int64))
+
+    def _share(self, params, seeds, max_length, test):
+        params, seeds = self._ranks.broadcast(params), self._ranks.broadcast(seeds)
+        mine = self._ranks.share(seeds.size)
+        part = np.empty((len(mine), 2))
+        if len(mine):
+            candidates = params[mine // seeds.shape[1]]  # (K, P)
+            part.T[:] = self._rollouts(candidates, seeds.reshape(-1)[mine], max_length, test)
+        return self._ranks.collect(part, seeds.size)
+
+
+def run(
+    args: argparse.Namespace,
+    ranks: Ranks,
+    game: str,
+    num_params: int,
+    rollouts: Rollouts,
+    settings: Mapping[str, object] | None = None,
+    requirement: float | None = None,
+) -> None:
+    """Evolve a controller of `num_params` parameters until `--generations` or Ctrl-C.
+
+    `settings` are the room's own values that a continued run must share with its beginning;
+    `requirement` is a line in the learning curve. All ranks call this with the same arguments.
+
+    Raises UserError where the checkpoint is damaged or was made with other settings.
+    """
+    evaluator = Evaluator(ranks, rollouts)
+    if ranks.rank > 0:
+        evaluator.serve()
+        return
+    population = args.population or POPULATION
+    if args.num_worker_trial:
+        population = args.num_worker_trial * ranks.size
+    shared = dict(settings or {}) | _settings(args, population, num_params)
+    name = f"{game}.{args.optimizer}.{args.num_episode}.{population}"
+    seeds.selection_seeds(shared["eval_episodes"])  # too many are found now, not in hours
+    paths = state.Paths(args.directory, name)
+    now = state.begin(paths, shared, args.restart)
+    cli.save_settings(f"{paths.log}.settings.json", argparse.Namespace(**(vars(args) | shared)))
+    print(f"{name}: {num_params} parameters, {ranks.size} ranks", flush=True)
+
+    start = time.monotonic() - now.seconds
+    scalars = Scalars(paths.scalars, first_step=now.generation + 1)
+    try:
+        while not args.generations or now.generation < args.generations:
+            _generation(now, evaluator, scalars, start)
+            evaluate = now.generation % shared["eval_steps"] == 0
+            if evaluate:
+                _evaluation(now, evaluator, scalars, start)
+            now.seconds = time.monotonic() - start
+            state.save(paths, now)
+            if evaluate:
+                _draw(paths, scalars, now.generation, requirement)
+    finally:
+        scalars.close()
+    evaluator.stop()
+    print(f"{name}: generation {now.generation}, results in {paths.log}.*", flush=True)
+
+
+def _settings(args: argparse.Namespace, population: int, num_params: int) -> dict:
+    """The values that decide what a run does, and so may not change while it lasts."""
+    names = ("optimizer", "num_episode", "eval_steps", "sigma_init", "weight_decay", "seed_start")
+    names += ("batch_mode", "common_seeds", "antithetic", "cap_time", "retrain")
+    episodes = args.eval_episodes or population * args.num_episode
+    return {
+        "population": population,
+        "num_params": num_params,
+        "eval_episodes": episodes,
+        **{name: getattr(args, name) for name in names},
+    }
+
+
+def _generation(now: state.State, evaluator: Evaluator, scalars: Scalars, start: float) -> None:
+    """Ask, evaluate, tell, log; `start` is when the run would have begun without a break."""
+    began = time.perf_counter()
+    settings, strategy = now.settings, now.strategy
+    candidates = strategy.ask()
+    asking = time.perf_counter() - began
+    episode_seeds = _episode_seeds(now.rng, settings)
+    returns, lengths = evaluator(candidates, episode_seeds, now.max_length, False)  # (N, E)
+    fitness = returns.min(1) if settings["batch_mode"] == "min" else returns.mean(1)  # (N,)
+    steps = lengths.mean(1)  # (N,)
+    if not np.isfinite(fitness).all():
+        raise ValueError("an episode's return is NaN or infinite")
+    telling = time.perf_counter()
+    strategy.tell(fitness)
+    asking += time.perf_counter() - telling
+
+    now.generation += 1
+    generation = now.generation
+    seconds = time.monotonic() - start
+    row = now.log.add_generation(generation, seconds, fitness, strategy.rms_stdev(), steps)
+    if settings["cap_time"]:
+        now.max_length = 2 * int(row[7])
+    rate = evaluator.steps / evaluator.seconds
+    share = asking / (time.perf_counter() - began)
+    values = {
+        "fitness/mean": row[2],
+        "fitness/lowest": row[3],
+        "fitness/highest": row[4],
+        "fitness/stdev": row[5],
+        "strategy/sigma": row[6],
+        "steps/mean": row[7] - 1,
+        "steps/longest_episode": lengths.max(),
+        "speed/steps_per_second": rate,
+        "speed/ask_tell_share": share,
+    }
+    for tag, value in values.items():
+        scalars.scalar(tag, value, generation)
+    print(
+        f"generation {generation} {row[1]} s  fitness {row[2]:.2f} ({row[3]:.2f} to {row[4]:.2f}, "
+        f"stdev {row[5]:.2f})  sigma {row[6]:.5f}  steps {row[7] - 1:.1f}, longest "
+        f"{int(lengths.max())}  {rate:.0f} steps/s, ask+tell {share:.1%}",
+        flush=True,
+    )
+
+
+def _episode_seeds(rng: np.random.Generator, settings: dict) -> np.ndarray:
+    """Training seeds for a generation: int64 (N, E)."""
+    population, episodes = settings["population"], settings["num_episode"]
+    if settings["common_seeds"]:
+        # Common random numbers: candidates differ by what they do, not by the luck of the draw.
+        return np.tile(seeds.training_seeds(rng, episodes), (population, 1))
+    own = seeds.training_seeds(rng, population * episodes).reshape(population, episodes)
+    if settings["antithetic"]:
+        half = (population + 1) // 2
+        own[half:] = own[: population - half]
+    return own
+
+
+def _evaluation(now: state.State, evaluator: Evaluator, scalars: Scalars, start: float) -> None:
+    """Score the mean, rounded as it is saved, on selection seeds; keep it if it is the best."""
+    mean = now.strategy.current_param().round(4)
+    episodes = seeds.selection_seeds(now.settings["eval_episodes"])[None]  # (1, E)
+    returns, _ = evaluator(mean[None], episodes, -1, True)
+    score = float(returns.mean())
+    seconds = time.monotonic() - start
+    better = now.log.add_evaluation(now.generation, seconds, score, mean.tolist())
+    best = now.log.best_score
+    if not better and now.settings["retrain"]:
+        now.strategy.set_mu(np.array(now.log.best_params))
+    scalars.scalar("evaluation/mean", score, now.generation)
+    scalars.scalar("evaluation/best", best, now.generation)
+    error = returns.std(ddof=min(1, returns.size - 1)) / returns.size**0.5
+    print(
+        f"evaluation at generation {now.generation}: {score:.2f}, standard error {error:.2f}, "
+        f"{returns.size} episodes; best {best:.2f}",
+        flush=True,
+    )
+
+
+def _draw(paths: state.Paths, scalars: Scalars, generation: int, requirement: float | None) -> None:
+    from estool.plot import learning_curves  # here: only rank 0 needs to load matplotlib
+
+    figure = learning_curves(paths.log, requirement=requirement)
+    with atomic_path(f"{paths.log}.png") as temporary:
+        figure.savefig(temporary, dpi=80)
+    figure.canvas.draw()
+    picture = np.asarray(figure.canvas.buffer_rgba())[..., :3]
+    scalars.image("learning_curve", picture, generation)

@@ -1,0 +1,154 @@
+"""Recorded episodes, one npz a file: written atomically, read in shuffled parts, bad ones skipped."""
+
+import argparse
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from estool.errors import UserError
+from estool.weights import atomic_path
+
+# Level 1 costs a third of the time that the game itself takes and saves two thirds of the disk;
+# numpy's own savez_compressed (level 6) is four times slower and saves no more.
+COMPRESSION = 1
+
+
+def check_worker(args: argparse.Namespace) -> argparse.Namespace:
+    """UserError where --worker is none of --workers."""
+    if args.worker >= args.workers:
+        raise UserError(f"--worker: expected 0 to {args.workers - 1}, found {args.worker}")
+    return args
+
+
+def save(path: str | os.PathLike, **arrays: np.ndarray) -> None:
+    """Write named arrays as a compressed npz that numpy.load reads."""
+    with (
+        atomic_path(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION) as file,
+    ):
+        for name, array in arrays.items():
+            with file.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+
+
+class Recordings:
+    """A folder of recordings; damaged ones are skipped, counted and named once.
+
+    action_shape: the shape of one action, () for a scalar.
+    Raises UserError where the folder holds no recording at all.
+    """
+
+    def __init__(self, folder: str | os.PathLike, action_shape: tuple[int, ...], limit: int = 0):
+        self.folder = Path(folder)
+        self.action_shape = action_shape
+        self.skipped: set[str] = set()
+        self.paths = sorted(self.folder.glob("*.npz"), key=lambda path: path.name)
+        if limit:
+            self.paths = self.paths[:limit]
+        if not self.paths:
+            raise UserError(f"{self.folder}: expected recordings (*.npz), found none; record first")
+
+    def load(self, path: Path) -> tuple[np.ndarray, np.ndarray] | None:
+        """Frames uint8 (T, 64, 64, 3) and actions float16 (T, ...); None for a damaged file."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                frames, actions = file["obs"], file["action"]
+            self._check(frames, actions)
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            if path.name not in self.skipped:
+                self.skipped.add(path.name)
+                print(f"skipped damaged recording {path} ({error})", flush=True)
+            return None
+        return frames, actions
+
+    def _check(self, frames, actions):
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != (64, 64, 3):
+            raise ValueError(
+                f"expected obs uint8 (T, 64, 64, 3), found {frames.dtype} {frames.shape}"
+            )
+        expected = (len(frames), *self.action_shape)
+        if actions.shape != expected or actions.dtype.kind != "f" or not len(frames):
+            raise ValueError(f"expected float actions {expected}, found {actions.shape}")
+        if not np.isfinite(actions).all():
+            raise ValueError("an action is NaN or infinite")
+
+    def parts(
+        self, paths: Sequence[Path], seed: Sequence[int], files: int, skip: int = 0
+    ) -> Iterator[np.ndarray]:
+        """Frames in random order, uint8 (N, 64, 64, 3), of `files` recordings at a time.
+
+        One pass over `paths` in an order that `seed` fixes, the first `skip` parts left out. The
+        next part is read while the caller works on this one, so two are in memory.
+        """
+        order = np.random.default_rng(seed).permutation(len(paths))
+        groups = [order[i : i + files] for i in range(0, len(order), files)]
+
+        def read(index):
+            loaded = [self.load(paths[i]) for i in groups[index]]
+            frames = [episode[0] for episode in loaded if episode is not None]
+            if not frames:
+                return np.empty((0, 64, 64, 3), np.uint8)
+            part = np.concatenate(frames)
+            np.random.default_rng([*seed, index]).shuffle(part)
+            return part
+
+        with ThreadPoolExecutor(1) as reader:
+            upcoming = reader.submit(read, skip) if skip < len(groups) else None
+            for index in range(skip, len(groups)):
+                part = upcoming.result()
+                if index + 1 < len(groups):
+                    upcoming = reader.submit(read, index + 1)
+                yield part
+
+    def batches(
+        self, paths: Sequence[Path], batch: int, files: int, seed: int, position: Sequence[int]
+    ) -> Iterator[tuple[np.ndarray, list[int]]]:
+        """Endless batches of frames (batch, 64, 64, 3), each with the position after it.
+
+        A position is [pass, part, batch in the part]; [0, 0, 0] is the start. What is left of a
+        part after its last whole batch is left out. UserError where a pass has no batch at all.
+        """
+        number, first_part, first_batch = position
+        while True:
+            made = position != [0, 0, 0]
+            for part, frames in enumerate(
+                self.parts(paths, [seed, number], files, first_part), first_part
+            ):
+                for index in range(first_batch, len(frames) // batch):
+                    made = True
+                    yield frames[index * batch : (index + 1) * batch], [number, part, index + 1]
+                first_batch = 0
+            if not made:
+                raise UserError(f"{self.folder}: expected at least {batch} frames for a batch")
+            number, first_part = number + 1, 0
+
+    def split(self, held_out: int, frames: int, seed: int) -> tuple[list[Path], np.ndarray]:
+        """Paths to train on, and up to `frames` random frames of the last `held_out` recordings.
+
+        Of few recordings at least one is held out, and at least one is not, where there are two.
+        """
+        count = min(held_out, max(1, len(self.paths) // 5))
+        training = self.paths[:-count] or self.paths
+        loaded = [self.load(path) for path in self.paths[-count:]]
+        kept = [episode[0] for episode in loaded if episode is not None]
+        if not kept:
+            raise UserError(f"{self.folder}: none of the last {count} recordings can be read")
+        every = np.concatenate(kept)
+        chosen = np.random.default_rng(seed).permutation(len(every))[:frames]
+        return training, every[np.sort(chosen)]
+
+    def describe(self, files: int) -> str:
+        """One line: how many recordings, their disk, and the memory of two parts of `files`."""
+        disk = sum(path.stat().st_size for path in self.paths)
+        sample = [self.load(path) for path in self.paths[:20]]
+        frames = np.mean([len(episode[0]) for episode in sample if episode is not None] or [0])
+        memory = 3 * files * frames * 64 * 64 * 3  # one part in use, one being put together
+        return (
+            f"{self.folder}: {len(self.paths)} recordings, about {frames * len(self.paths):.3g} "
+            f"frames, {disk / 1e9:.1f} GB on disk; {memory / 1e9:.1f} GB of memory for frames"
+        )

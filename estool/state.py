@@ -1,0 +1,112 @@
+"""The state of an evolution: checkpointed in every generation, and continued from there."""
+
+import dataclasses
+import pickle
+from pathlib import Path
+
+import numpy as np
+
+from estool import es
+from estool.errors import UserError
+from estool.history import SUFFIXES, Log
+from estool.weights import atomic_path
+
+
+@dataclasses.dataclass
+class State:
+    """All that a run needs to continue: what its checkpoint holds."""
+
+    settings: dict
+    strategy: es.Strategy
+    rng: np.random.Generator
+    log: Log = dataclasses.field(default_factory=Log)
+    generation: int = 0
+    seconds: float = 0.0
+    max_length: int = -1
+
+
+@dataclasses.dataclass
+class Paths:
+    """Where a run writes."""
+
+    directory: Path
+    name: str
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "log" / self.name
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.directory / "checkpoint" / f"{self.name}.pkl"
+
+    @property
+    def scalars(self) -> Path:
+        return self.directory / "runs" / self.name
+
+    def written(self) -> list[Path]:
+        """The files of a run that are there."""
+        suffixes = (*SUFFIXES, ".png", ".settings.json")
+        files = [Path(f"{self.log}{suffix}") for suffix in suffixes]
+        return [file for file in (*files, self.checkpoint) if file.exists()]
+
+
+def begin(paths: Paths, settings: dict, restart: bool) -> State:
+    """The state to continue from, or a fresh one; files of another run are moved aside."""
+    if paths.checkpoint.exists() and not restart:
+        state = _load(paths.checkpoint)
+        for key in settings | state.settings:
+            then, now = state.settings.get(key), settings.get(key)
+            if then != now:
+                raise UserError(
+                    f"{paths.checkpoint} was made with {key} {then}, and now it is {now}: "
+                    "give the same settings to continue, or --restart to start afresh"
+                )
+        state.log.write(paths.log, state.strategy.current_param())
+        print(f"continuing after generation {state.generation}")
+        return state
+    strategy_seed, episode_seed = np.random.SeedSequence(settings["seed_start"]).spawn(2)
+    strategy = es.make(
+        settings["optimizer"],
+        settings["num_params"],
+        settings["population"],
+        settings["sigma_init"],
+        settings["weight_decay"],
+        int(strategy_seed.generate_state(1)[0]),
+    )
+    _move_aside(paths)
+    return State(settings, strategy, np.random.default_rng(episode_seed))
+
+
+def _load(path: Path) -> State:
+    try:
+        with path.open("rb") as file:
+            state = pickle.load(file)
+        if not isinstance(state, State):
+            raise TypeError(f"it holds a {type(state).__name__}")
+    except Exception as error:  # a damaged pickle can raise anything
+        raise UserError(
+            f"{path} is no checkpoint that can be read ({error}): give --restart to start afresh"
+        ) from error
+    return state
+
+
+def _move_aside(paths: Paths) -> None:
+    """Keep the files of an earlier run of this name, which may have taken days."""
+    files = paths.written()
+    if not files:
+        return
+    number = 1
+    while (folder := paths.log.parent / f"previous-{number}").exists():
+        number += 1
+    folder.mkdir(parents=True)
+    for file in files:
+        file.rename(folder / file.name)
+    print(f"{paths.log}.* of an earlier run are now in {folder}")
+
+
+def save(paths: Paths, state: State) -> None:
+    """Checkpoint first: the logs can be written again from it, but not the other way round."""
+    with atomic_path(paths.checkpoint) as temporary, temporary.open("wb") as file:
+        pickle.dump(state, file, protocol=pickle.HIGHEST_PROTOCOL)
+    state.log.write(paths.log, state.strategy.current_param())
