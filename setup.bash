@@ -9,7 +9,7 @@ estool_setup() {
     if [ "$(cat "$venv/installed" 2>/dev/null)" != "$stamp" ]; then
         if [ -e "$venv/installing" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
             for python in python3 python3.13 python3.12 python3.11 python3.10 ""; do
-                found=$("$python" -c 'import sys; print(sys.version_info[:2])' 2>/dev/null)
+                found=$("$python" -c 'import sys; print(sys.version_info[:2])' 2>/dev/null) || true
                 [[ $found =~ ^\(3,\ 1[0-3]\)$ ]] && break
             done
             if [ -z "$python" ]; then

@@ -23,10 +23,11 @@ import numpy as np
 from gymnasium.envs.box2d.car_racing import CarRacing
 from gymnasium.utils import EzPickle, RecordConstructorArgs
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
-from renderer import Renderer, crop_and_resize
 
 from estool import cli
 from estool.errors import UserError
+
+from renderer import Renderer, crop_and_resize
 
 MAX_STEPS = 1000  # CarRacing-v3's registration
 SIZE = 64

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import gymnasium
 import numpy as np
-import play
 import pygame
 import pytest
 from gymnasium.envs.box2d.car_racing import CarRacing
@@ -21,6 +20,8 @@ from gymnasium.utils.env_checker import check_env
 from estool.errors import UserError
 
 import env as room
+import play
+import renderer
 
 HERE = Path(__file__).parent
 GRASS, PATCH, ROAD, OUTSIDE = (100, 202, 100), (100, 228, 100), (100, 100, 100), (0, 0, 0)
@@ -51,6 +52,11 @@ def steer_along(env, step, sway=0.0):
 def straight_out(env, step):
     """Full ahead, over the grass and out of the field."""
     return np.array([0.01, 0.7, 0], np.float32)
+
+
+def full_right(env, step):
+    """In circles, the front wheels turned as far as they go."""
+    return np.array([1, 0.3 * (step < 80), 0], np.float32)
 
 
 def swaying(env, step):
@@ -134,6 +140,24 @@ def test_fast_frames_are_close_to_stock(driver, first, every, steps, most):
     mean, share = differences((env, a[48:62, 26:38], b[48:62, 26:38]) for env, a, b in frames)
     assert mean < 1.2  # the car
     assert share < 0.04
+
+
+def test_wheels_are_drawn_where_box2d_has_them(monkeypatch):
+    """Checked on the polygons: at 64x64 a wheel is less than a pixel wide."""
+    env, drawn = room.FastCarRacing(), []
+    env.reset(seed=5)
+    for step in range(80):
+        env.step(full_right(env, step))
+    monkeypatch.setattr(renderer.cv2, "fillConvexPoly", lambda *args: drawn.append(args[1:3]))
+    env.step(full_right(env, 80))
+    polygons = [polygon for polygon, color in drawn if color == renderer.BLACK]
+    hull, front = env.car.hull, env.car.wheels[0]
+    assert abs(front.angle - hull.angle) > 0.3
+    for wheel, polygon in zip(env.car.wheels, polygons, strict=True):
+        vertices = wheel.fixtures[0].shape.vertices
+        expected = sorted(tuple(hull.GetLocalPoint(wheel.transform * v)) for v in vertices)
+        canvas = (polygon / 16 + 0.5 - (30, 48)) / renderer.CANVAS_SCALE  # window pixels
+        assert np.allclose(sorted((canvas * (1, -1) / 16.2).tolist()), expected, atol=0.01)
 
 
 def test_visited_tiles_fade_as_in_stock():

@@ -7,13 +7,14 @@ the upper five sixths (rows 0:400 of 480), shrunk to 64x64. An importable module
 
 import os
 import tempfile
+from pathlib import Path
 
 import cv2
 import gymnasium
 import numpy as np
 import vizdoom
 
-from rnn import discretise
+from actions import discretise
 
 MAX_STEPS = 2100  # the game of the paper ends here
 SKILL = 4  # episode lengths of the reference's recordings match this one, not 5
@@ -30,7 +31,7 @@ class DoomReal(gymnasium.Env):
     twelfth of the time of 480, which is there for people to look at.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 35}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 35}  # noqa: RUF012 (gymnasium's form)
     observation_space = gymnasium.spaces.Box(0, 255, (*FRAME, 3), np.uint8)
     action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
 
@@ -80,7 +81,7 @@ def crop(screen: np.ndarray) -> np.ndarray:
 
 def _start_game(resolution: str, folder: str) -> vizdoom.DoomGame:
     game = vizdoom.DoomGame()
-    game.load_config(os.path.join(vizdoom.scenarios_path, "take_cover.cfg"))
+    game.load_config(str(Path(vizdoom.scenarios_path) / "take_cover.cfg"))
     game.set_doom_skill(SKILL)
     game.set_screen_resolution(getattr(vizdoom.ScreenResolution, resolution))
     game.set_screen_format(vizdoom.ScreenFormat.RGB24)
@@ -90,8 +91,8 @@ def _start_game(resolution: str, folder: str) -> vizdoom.DoomGame:
     game.set_mode(vizdoom.Mode.PLAYER)
     game.set_episode_timeout(0)  # the steps are counted here
     game.set_available_buttons([vizdoom.Button.MOVE_LEFT, vizdoom.Button.MOVE_RIGHT])
-    game.set_doom_config_path(os.path.join(folder, "vizdoom.ini"))
-    home = os.getcwd()
+    game.set_doom_config_path(str(Path(folder) / "vizdoom.ini"))
+    home = Path.cwd()
     os.chdir(folder)  # the game makes a folder in the one that it is started in
     try:
         game.init()

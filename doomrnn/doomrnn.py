@@ -18,6 +18,7 @@ from gymnasium.vector.utils import batch_space
 
 from estool import cli
 from estool.weights import load_initial_z
+
 from rnn import MDNRNN, FastStep, RowNoise, Rows, discretise, sample_z, take_rows
 
 TEMPERATURE = 1.25  # paper, section 4; reference doomrnn/doomrnn.py
@@ -76,6 +77,9 @@ class Dream:
         self._noise.keep(rows)
         self.observation = take_rows(self.observation, rows)
         self.age, self.death_logit = self.age[rows], self.death_logit[rows]
+
+    def close(self) -> None:
+        """Nothing to end; the real game has processes."""
 
 
 def load_dream(rnn_path, initial_z_path, precision="float32", z_size=64, **options) -> Dream:

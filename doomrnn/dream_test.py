@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from rollout import remaining_rows, run_parallel, run_rollouts
 
 from doomrnn import DoomDream, DoomDreamEnv, Dream, play
 from rnn import MDNRNN, FastStep
-from rollout import remaining_rows, run_parallel, run_rollouts
 
 Z, H = 6, 16
 

@@ -2,7 +2,7 @@
 # Record the random policy on every core: bash extract.bash [--preset smoke|laptop|paper] [flags of extract.py]
 set -euo pipefail
 cd "$(dirname "$0")"
-PYTHON=../.venv/bin/python; [ -x "$PYTHON" ] || PYTHON=python3
+PYTHON=${PYTHON:-../.venv/bin/python}
 export OMP_NUM_THREADS=1
 workers=${WORKERS:-$(nproc)}
 pids=()

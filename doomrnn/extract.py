@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from doomreal import MAX_STEPS, DoomReal
 from estool import cli, progress, recordings, seeds
+
+from doomreal import MAX_STEPS, DoomReal
 
 PRESETS = {
     "smoke": {"episodes": 6, "max_frames": 300},

@@ -10,7 +10,8 @@ batch for each core. Shapes: T steps, B rows of a part, Z latents, H cells, K mi
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
+
+from estool.tf import tf
 
 from rnn import MDNRNN, RESTART_WEIGHT
 
@@ -64,7 +65,7 @@ def _cell_gradient(dh_out, dh_next, dc, gates, c, c_before, keep):
     return tf.cast(tf.concat((di, dj, df, do), axis=1), gates.dtype), dc * f
 
 
-@tf.function(jit_compile=True, reduce_retracing=False)
+@tf.function(jit_compile=True)
 def _loss_gradient(output, bias, z, restart, z_weight, end_weight, mixtures, scale):
     """Sums of both losses (2,) and the gradient of the output (N, 3*K*Z + 1), divided by `scale`.
 
@@ -115,18 +116,20 @@ def forward(variables, batch: Batch, state, dtype):
     keep = tf.unstack(1 - batch.x[:, :, -1:])  # (B, 1) each: the state is zeroed at a restart
     x = tf.cast(tf.reshape(batch.x, (-1, size)), dtype)
     sums = tf.unstack(tf.reshape(tf.matmul(x, kernel[:size]), (steps, rows, -1)))
-    recurrent = tf.identity(kernel[size:])
+    recurrent = tf.transpose(kernel[size:])  # (4H, H): a few rows times this is a tenth faster
     c, h = state[0] * keep[0], tf.cast(state[1] * keep[0], dtype)
     one = tf.ones((1, 1))
     before, gates, cells, outputs = [], [], [], []
     for t in range(steps):
         before.append((c, h))
         following = keep[t + 1] if t + 1 < steps else one
-        gate, cell, output, c, h = _cell(sums[t], tf.matmul(h, recurrent), bias, c, following)
+        gate, cell, output, c, h = _cell(
+            sums[t], tf.matmul(h, recurrent, transpose_b=True), bias, c, following
+        )
         gates.append(gate)
         cells.append(cell)
         outputs.append(output)
-    saved = x, keep, before, gates, cells, kernel[size:]
+    saved = x, keep, before, gates, cells, recurrent
     return tf.concat(outputs, axis=0), saved, (cells[-1], tf.cast(outputs[-1], tf.float32))
 
 
@@ -153,9 +156,8 @@ def loss_and_gradients(variables, batch: Batch, state, scale, dtype, mixtures=5)
     output = tf.matmul(h, output_w)
     sums, d_output, _ = _loss_gradient(output, variables[3], *flat, mixtures, scale)
     steps, rows = len(gates), gates[0].shape[0]
-    dh_out = tf.matmul(d_output, tf.identity(tf.transpose(output_w)))
+    dh_out = tf.matmul(d_output, output_w, transpose_b=True)
     dh_out = tf.unstack(tf.reshape(dh_out, (steps, rows, -1)))
-    transposed = tf.identity(tf.transpose(recurrent))
     dc, dh = tf.zeros_like(cells[0]), tf.zeros_like(dh_out[0])
     d_gates = [None] * steps
     one = tf.ones((1, 1))
@@ -165,11 +167,15 @@ def loss_and_gradients(variables, batch: Batch, state, scale, dtype, mixtures=5)
             dh_out[t], dh, dc, gates[t], cells[t], before[t][0], following
         )
         if t:
-            dh = tf.matmul(d_gates[t], transposed)
+            dh = tf.matmul(d_gates[t], recurrent)
     d_gates = tf.concat(d_gates, axis=0)  # (N, 4H)
-    inputs = tf.concat((x, tf.concat([h for _, h in before], axis=0)), axis=1)
+    # Two products instead of one with 578 rows, which suits the kernels badly.
+    d_kernel = [
+        tf.matmul(inputs, d_gates, transpose_a=True)
+        for inputs in (x, tf.concat([h for _, h in before], axis=0))
+    ]
     gradients = [
-        tf.matmul(inputs, d_gates, transpose_a=True),
+        tf.concat(d_kernel, axis=0),
         _column_sums(d_gates),
         tf.matmul(h, d_output, transpose_a=True),
         _column_sums(d_output),

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from actions import discretise
-from doomreal import DoomReal
-from doomrnn import TEMPERATURE, Dream
 from estool import cli, precision, scores, seeds
 from estool.mpi import usable_cores
 from estool.rollout import run_rollouts
 from estool.weights import load_controller, load_initial_z
+
+from actions import discretise
+from doomreal import DoomReal
+from doomrnn import TEMPERATURE, Dream
 from rnn import MDNRNN, FastStep, RowNoise, Rows, take_rows
 from vae import VAE
 

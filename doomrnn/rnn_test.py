@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from estool.errors import UserError
+
 from lstm_gradient import Batch, file_variables, loss_and_gradients, losses, training_variables
 from rnn import MDNRNN, FastStep, RowNoise, Rows, discretise, mdn_losses, sample_z, take_rows
 

@@ -19,6 +19,7 @@ from estool import cli, precision, progress, recordings
 from estool.errors import UserError
 from estool.mpi import usable_cores
 from estool.weights import atomic_path
+
 from vae import VAE
 
 Z_SIZE = 64

@@ -20,7 +20,13 @@ from estool import cli, evolve, mpi
 GAME = "doomrnn"
 INPUTS = ("z", "zc", "zh", "zch", "z_hidden")
 PRESETS = {
-    "smoke": {"population": 6, "num_episode": 2, "generations": 2, "eval_steps": 1, "max_length": 40}
+    "smoke": {
+        "population": 6,
+        "num_episode": 2,
+        "generations": 2,
+        "eval_steps": 1,
+        "max_length": 40,
+    }
     | {"eval_episodes": 4, "precision": "float32"},
     "laptop": {"generations": 200, "eval_world": "doomreal", "eval_episodes": 100},
     # reference doomrnn/train.py: about 1800 generations, evaluated in the dream, in float32
@@ -47,6 +53,7 @@ def make_rollouts(args):
     """The function that evolve calls to play episodes, and the size of a controller."""
     # Here, because the process that only starts mpirun has no use for TensorFlow.
     from estool import precision
+
     from model import BATCH, Controllers, RealWorld, WorldModel, make_world, simulate
 
     model = WorldModel.load(args.models)

@@ -10,8 +10,8 @@ Shapes: B frames, Z latents.
 """
 
 import numpy as np
-import tensorflow as tf
 
+from estool.tf import tf
 from estool.weights import load_weights, save_weights
 
 KL_TOLERANCE = 0.5  # of each latent, in nats: below it the KL term does not pull (reference)
@@ -21,7 +21,12 @@ FRAME_SHAPE = (64, 64, 3)
 def shapes(z_size: int) -> list[tuple[int, ...]]:
     """The 22 arrays: kernel, bias of enc_conv1-4, fc_mu, fc_log_var, dec_fc, deconv1-4."""
     kernels = [
-        *((4, 4, 3, 32), (4, 4, 32, 64), (4, 4, 64, 128), (4, 4, 128, 256)),  # height, width, in, out
+        *(
+            (4, 4, 3, 32),
+            (4, 4, 32, 64),
+            (4, 4, 64, 128),
+            (4, 4, 128, 256),
+        ),  # height, width, in, out
         *((1024, z_size), (1024, z_size), (z_size, 1024)),
         *((5, 5, 128, 1024), (5, 5, 64, 128), (6, 6, 32, 64), (6, 6, 3, 32)),  # ..., out, in
     ]
@@ -74,7 +79,7 @@ class VAE:
         return self._decode(np.asarray(z, np.float32)).numpy()
 
     def encode_graph(self, frames, weights=None):
-        """`encode` in TensorFlow; `weights`: the variables, already cast, where a caller has them."""
+        """`encode` in TensorFlow; `weights`: the variables, cast, where a caller has them."""
         w = weights or self.cast_variables()
         x = tf.cast(frames, self.dtype) / 255  # (B, 64, 64, 3)
         for kernel, bias in zip(w[0:8:2], w[1:8:2], strict=True):
@@ -124,7 +129,7 @@ def _initial(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 
 def _deconvolve_1x1(x, kernel, bias):
-    """Deconvolution of a 1x1 map x (B, In): (B, side, side, Out) from kernel (side, side, Out, In)."""
+    """Deconvolution of a 1x1 map x (B, In), kernel (side, side, Out, In): (B, side, side, Out)."""
     side, _, out_size, in_size = kernel.shape
     flat = tf.matmul(x, tf.reshape(kernel, (-1, in_size)), transpose_b=True)
     return tf.reshape(flat, (-1, side, side, out_size)) + bias

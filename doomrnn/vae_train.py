@@ -4,7 +4,7 @@ Reads record/*.npz in shuffled parts, never all of it. Writes tf_vae/vae.json, a
 it, the log vae.hist.json, the pictures reconstructions.png and loss.png, and TensorBoard scalars
 and pictures in runs/vae.
 
-  python vae_train.py --preset laptop      10 000 steps: a quarter of an hour on 2 cores
+  python vae_train.py --preset laptop      7 000 steps: a quarter of an hour on 2 cores
   python vae_train.py --preset paper       the reference's sizes
 
 Started again it goes on from its last checkpoint; --restart begins anew.
@@ -14,12 +14,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
-from estool import checkpoint, cli, pictures, precision, progress
+from estool import checkpoint, cli, interrupts, pictures, precision, progress
 from estool.adam import Adam
 from estool.recordings import Recordings
+from estool.tf import tf
 from estool.weights import write_json
+
 from vae import VAE
 
 Z_SIZE = 64  # paper, table 1 of the appendix
@@ -35,7 +36,7 @@ PRESETS = {
 def parse(argv=None):
     parser = cli.parser(__doc__, PRESETS)
     add = parser.add_argument
-    add("--steps", type=cli.positive_int, default=10_000, help="optimiser steps in all")
+    add("--steps", type=cli.positive_int, default=7_000, help="optimiser steps in all")
     add("--batch", type=cli.positive_int, default=100, help="frames of a step")  # reference
     add("--learning_rate", type=cli.positive_float, default=1e-3, help="Adam's, at its highest")
     add("--final_rate", type=cli.positive_float, default=1e-5, help="where its cosine ends")
@@ -73,7 +74,9 @@ def train_step(vae: VAE, optimiser: Adam, towers: int):
         for part, noise_part in zip(tf.split(frames, sizes), tf.split(noise, sizes), strict=True):
             with tf.GradientTape() as tape:
                 tape.watch(weights)
-                error, kl = (tf.reduce_sum(v) / count for v in vae.losses(part, noise_part, weights))
+                error, kl = (
+                    tf.reduce_sum(v) / count for v in vae.losses(part, noise_part, weights)
+                )
                 loss = error + kl
             gradients.append([tf.cast(g, tf.float32) for g in tape.gradient(loss, weights)])
             losses.append(tf.stack([error, kl]))
@@ -159,24 +162,23 @@ def main(argv=None):
     data = recordings.batches(training_paths, args.batch, args.files, args.seed, training.position)
     recent = []
     start = time.monotonic() - training.seconds
-    with progress.bar(args.steps, "steps", "training V", training.step) as bar:
-        try:
-            while training.step < args.steps:
-                frames, position = next(data)
-                rate = tf.constant(learning_rate(training.step, args), tf.float32)
-                noise_seed = tf.constant([args.seed, training.step], tf.int32)
-                recent.append(training.update(tf.constant(frames), noise_seed, rate))
-                training.step, training.position = training.step + 1, position
-                training.seconds = time.monotonic() - start
-                bar.update()
-                if training.step % args.log_every == 0 or training.step == args.steps:
-                    losses = np.mean(recent, axis=0)
-                    recent = []
-                    bar.write(training.test(held_out, losses, scalars))
-                    training.save()
-        except KeyboardInterrupt:
-            training.save()
-            raise
+    bar = progress.bar(args.steps, "steps", "training V", training.step)
+    with bar, interrupts.deferred() as stop:
+        while training.step < args.steps:
+            frames, position = next(data)
+            rate = tf.constant(learning_rate(training.step, args), tf.float32)
+            noise_seed = tf.constant([args.seed, training.step], tf.int32)
+            recent.append(training.update(tf.constant(frames), noise_seed, rate))
+            training.step, training.position = training.step + 1, position
+            training.seconds = time.monotonic() - start
+            bar.update()
+            if training.step % args.log_every == 0 or training.step == args.steps:
+                bar.write(training.test(held_out, np.mean(recent, axis=0), scalars))
+                training.save()
+                recent = []
+            if stop.requested:
+                training.save()
+                raise KeyboardInterrupt
     scalars.close()
     print(f"{args.output / 'vae.json'}: {args.steps} steps in {training.seconds / 60:.1f} min")
 

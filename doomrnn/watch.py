@@ -6,16 +6,18 @@ An importable module; `python model.py doomreal|doomrnn render ...` is the comma
 import cv2
 import numpy as np
 
-from doomreal import DoomReal
-from doomrnn import Dream
 from estool import pictures
 from estool.viewer import open_viewer
+
+from doomreal import DoomReal
+from doomrnn import Dream
 from model import RealWorld, Z, make_world
 
 FPS = 35  # the game's own
 SIDE = 480  # pixels of the enlarged 64x64 pictures
 DREAM_SIDE = 640  # reference doomrnn/doomrnn.py
 MOMENTS = 8  # columns of a strip
+TILE = 154  # pixels a side of its pictures, border not counted
 
 
 def run(args, model, controllers) -> None:
@@ -100,14 +102,19 @@ def side_by_side(screen, crop, reconstruction, steps: int) -> np.ndarray:
     )
 
 
-def strip(moments) -> np.ndarray:
-    """Moments of an episode as columns, one row for each kind of picture, uint8."""
+def strip(moments, names=("game", "64x64 crop", "reconstruction", "dream")) -> np.ndarray:
+    """Moments of an episode as columns, one row for each kind of picture, uint8 (H, W, 3)."""
     chosen = [moments[i] for i in np.linspace(0, len(moments) - 1, MOMENTS).astype(int)]
-    size = (160, 160)
-    lines = [
-        np.stack([cv2.resize(moment[kind], size, interpolation=_smooth(moment[kind])) for moment in chosen])
-        for kind in range(len(chosen[0]))
-    ]
+    lines = []
+    for kind, name in enumerate(names[: len(chosen[0])]):
+        tiles = []
+        for moment in chosen:
+            tile = cv2.resize(moment[kind], (TILE, TILE), interpolation=_smooth(moment[kind]))
+            tiles.append(
+                cv2.copyMakeBorder(tile, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=(255,) * 3)
+            )
+        label(tiles[0], name)
+        lines.append(np.stack(tiles))
     return pictures.rows(lines)
 
 
@@ -123,5 +130,7 @@ def enlarge(frame: np.ndarray, side: int) -> np.ndarray:
 def label(picture: np.ndarray, text: str) -> np.ndarray:
     """Write `text` into the upper left corner, in place."""
     for color, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-        cv2.putText(picture, text, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, color, width, cv2.LINE_AA)
+        cv2.putText(
+            picture, text, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, color, width, cv2.LINE_AA
+        )
     return picture

@@ -5,13 +5,29 @@ A strategy maximises. Each one subclasses `Strategy` and stands in STRATEGIES un
 """
 
 import abc
+import functools
 import warnings
 
 import cma
 import numpy as np
+import threadpoolctl
 from cma.sigma_adaptation import CMAAdaptSigmaCSA
 
 from estool.errors import UserError
+
+
+def one_thread():
+    """A context in which numpy's matrix products use one thread.
+
+    At these sizes more threads gain little, cost tenfold where another process wants the cores,
+    and round differently: a run would not be the same on another number of cores.
+    """
+    return _threads().limit(limits=1, user_api="blas")
+
+
+@functools.cache
+def _threads() -> threadpoolctl.ThreadpoolController:
+    return threadpoolctl.ThreadpoolController()
 
 
 class Strategy(abc.ABC):
@@ -88,7 +104,8 @@ class CMAES(Strategy):
         self._best_score = self._best_return = self._last_return = -np.inf
 
     def ask(self) -> np.ndarray:
-        self._asked = self._es.ask()
+        with one_thread():
+            self._asked = self._es.ask()
         return np.array(self._asked)
 
     def tell(self, returns: np.ndarray) -> None:
@@ -99,7 +116,8 @@ class CMAES(Strategy):
             raise ValueError(f"expected {self.popsize} finite returns, found {returns}")
         candidates = np.array(self._asked)  # (N, P)
         scores = returns - self.weight_decay * np.mean(candidates**2, axis=1)
-        self._es.tell(self._asked, -scores)  # pycma minimises
+        with one_thread():
+            self._es.tell(self._asked, -scores)  # pycma minimises
         self._asked = None
         self._last_return = float(returns.max())
         winner = int(np.argmax(scores))

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 from estool import es
 from estool.errors import UserError
@@ -23,6 +24,18 @@ def test_cma_sigma_falls_like_the_references_on_a_noisy_function():
     assert sigma[0] == pytest.approx(0.0986, abs=0.001)
     assert sigma[19] == pytest.approx(0.084, abs=0.01)
     assert sigma[39] == pytest.approx(0.078, abs=0.01)
+
+
+@pytest.mark.parametrize("name", es.STRATEGIES)
+def test_a_strategy_uses_one_thread(name, monkeypatch):
+    strategy, contexts = es.make(name, 300, 8, 0.1, 0.0, seed=3), []
+    limited = es.one_thread
+    monkeypatch.setattr(es, "one_thread", lambda: contexts.append(1) or limited())
+    strategy.tell(strategy.ask().sum(1))
+    assert contexts
+    with limited():
+        blas = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+        assert blas and {pool["num_threads"] for pool in blas} == {1}
 
 
 @pytest.mark.parametrize("name", es.STRATEGIES)

@@ -263,11 +263,13 @@ def _evaluation(now: state.State, evaluator: Evaluator, scalars: Scalars, start:
 
 
 def _draw(paths: state.Paths, scalars: Scalars, generation: int, requirement: float | None) -> None:
-    from estool.plot import learning_curves  # here: only rank 0 needs to load matplotlib
+    from matplotlib.image import imsave  # here, because only rank 0 needs to load matplotlib
 
-    figure = learning_curves(paths.log, requirement=requirement)
+    from estool.plot import learning_curves
+
+    canvas = learning_curves(paths.log, requirement=requirement).canvas
+    canvas.draw()
+    picture = np.asarray(canvas.buffer_rgba())[..., :3]
     with atomic_path(f"{paths.log}.png") as temporary:
-        figure.savefig(temporary, dpi=80)
-    figure.canvas.draw()
-    picture = np.asarray(figure.canvas.buffer_rgba())[..., :3]
+        imsave(temporary, picture)
     scalars.image("learning_curve", picture, generation)

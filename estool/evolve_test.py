@@ -2,12 +2,11 @@
 
 import json
 import re
-import types
 
 import numpy as np
 import pytest
 
-from estool import cli, es, evolve, history, mpi, plot, seeds, toy
+from estool import cli, evolve, history, mpi, plot, seeds, toy
 from estool.errors import UserError
 
 BASE = "log/toy.cma.3.6"
@@ -202,10 +201,3 @@ def test_a_return_that_is_nan_stops_the_run(tmp_path):
     args = cli.parse(parser, argv=[*SMALL, "--directory", str(tmp_path)])
     with pytest.raises(ValueError, match="NaN"):
         evolve.run(args, mpi.Ranks(), "toy", 4, lambda p, s, *_: (np.full(len(s), np.nan), s))
-
-
-def test_the_registry_is_what_the_flag_takes():
-    parser = cli.parser("")
-    evolve.add_arguments(parser)
-    assert cli.parse(parser, argv=[]).optimizer in es.STRATEGIES
-    assert isinstance(es.STRATEGIES, dict) and isinstance(evolve.run, types.FunctionType)

@@ -15,6 +15,7 @@ import socket
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -172,7 +173,9 @@ def _world():
     """MPI.COMM_WORLD; UserError where mpirun and mpi4py do not know each other."""
     started = int(_variable(SIZE_VARIABLES) or os.environ.get("ESTOOL_RANKS", 1))
     try:
-        from mpi4py import MPI
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a mismatch; it is explained better below
+            from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         raise UserError(f"mpi4py cannot be loaded ({error}): install requirements.txt") from error
     found = MPI.COMM_WORLD.Get_size()

@@ -48,7 +48,7 @@ def learning_curves(
 
 
 def _figure(size) -> Figure:
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=size, dpi=80, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 

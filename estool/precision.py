@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import tensorflow as tf
-
 from estool.mpi import usable_cores
+from estool.tf import quiet, tf
 
 CHOICES = ("auto", "float32", "bfloat16")
 CPU_FLAGS = {"avx512_bf16", "amx_bf16"}  # instructions that multiply bfloat16 twice as fast
@@ -28,19 +27,23 @@ def resolve(precision: str) -> str:
     return "bfloat16" if CPU_FLAGS & words else "float32"
 
 
-def use_threads(threads: int) -> None:
-    """Let TensorFlow split every operation over `threads`; call it before it does anything."""
+def use_threads(threads: int, operations: int = 1) -> None:
+    """Let TensorFlow split an operation over `threads`, and run `operations` side by side.
+
+    To be called before TensorFlow does anything.
+    """
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(operations)
+    with quiet():
+        tf.zeros(1)  # starts it
 
 
 def use_towers(most: int = 8) -> int:
-    """Let TensorFlow run whole operations side by side, and say how many parts to cut a batch in.
+    """Give every operation one thread, and say how many parts to cut a training batch in.
 
-    A training step cut into one part a core, each on one thread, is a tenth faster than one that
-    splits every operation over the cores. To be called before TensorFlow does anything.
+    A step cut into one part a core is a tenth faster than one whose every operation is split over
+    the cores. To be called before TensorFlow does anything.
     """
     towers = min(usable_cores(), most)
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(towers)
+    use_threads(1, towers)
     return towers

@@ -9,22 +9,19 @@ import tqdm
 PLAIN_INTERVAL = 30.0  # seconds between lines where standard error is a file
 
 
-class _Lines(tqdm.tqdm):
-    """A bar that prints whole lines: what a log file wants instead of carriage returns."""
+class _Lines:
+    """A stream that makes whole lines of tqdm's output: what a log file wants."""
 
-    @staticmethod
-    def status_printer(file):
-        def print_status(text):
-            if text:
-                print(text, file=file, flush=True)
+    def __init__(self, file):
+        self._file = file
 
-        return print_status
+    def write(self, text: str) -> None:
+        text = text.replace("\x1b[A", "").strip()  # the move up of bars below one another
+        if text:
+            print(text, file=self._file)
 
-    def close(self):
-        if not self.disable:
-            self.leave = False  # tqdm would leave an empty line behind the last one
-            self.refresh()
-        super().close()
+    def flush(self) -> None:
+        self._file.flush()
 
 
 def bar(total: int | None, unit: str, description: str, initial: int = 0) -> tqdm.tqdm:
@@ -32,15 +29,17 @@ def bar(total: int | None, unit: str, description: str, initial: int = 0) -> tqd
 
     Work that continues starts at `initial`; rate and time left count only what is done now.
     """
-    kind, interval = (tqdm.tqdm, 0.2) if sys.stderr.isatty() else (_Lines, PLAIN_INTERVAL)
-    return kind(
+    terminal = sys.stderr.isatty()
+    interval = 0.2 if terminal else PLAIN_INTERVAL
+    return tqdm.tqdm(
         total=total,
+        file=sys.stderr if terminal else _Lines(sys.stderr),
         unit=" " + unit,
         desc=description,
         initial=initial,
         mininterval=interval,
         maxinterval=max(interval, 10.0),
-        dynamic_ncols=True,
+        dynamic_ncols=terminal,
         unit_scale=total is None or total > 100_000,
     )
 

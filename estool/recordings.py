@@ -1,4 +1,4 @@
-"""Recorded episodes, one npz a file: written atomically, read in shuffled parts, bad ones skipped."""
+"""Recorded episodes, an npz each: written atomically, read in shuffled parts, bad ones skipped."""
 
 import argparse
 import os

@@ -1,0 +1,187 @@
+"""Train V on the recorded frames.
+
+Reads record/*.npz in shuffled parts, never all of it. Writes tf_vae/vae.json, a checkpoint beside
+it, the log vae.hist.json, the pictures reconstructions.png and loss.png, and TensorBoard scalars
+and pictures in runs/vae.
+
+  python vae_train.py --preset laptop      7 000 steps: a quarter of an hour on 2 cores
+  python vae_train.py --preset paper       the reference's sizes
+
+Started again it goes on from its last checkpoint; --restart begins anew.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from estool import checkpoint, cli, interrupts, pictures, precision, progress
+from estool.adam import Adam
+from estool.recordings import Recordings
+from estool.weights import write_json
+
+from vae import VAE
+
+Z_SIZE = 32  # paper, table 1 of the appendix
+ACTION_SHAPE = (3,)
+PRESETS = {
+    "smoke": {"steps": 6, "batch": 20, "log_every": 3, "precision": "float32"},
+    "laptop": {},
+    # reference carracing/vae_train.py: Adam 1e-4 all along, 10 passes over 10 million frames
+    "paper": {"steps": 1_000_000, "learning_rate": 1e-4, "final_rate": 1e-4, "warmup": 1},
+}
+
+
+def parse(argv=None):
+    parser = cli.parser(__doc__, PRESETS)
+    add = parser.add_argument
+    add("--steps", type=cli.positive_int, default=7_000, help="optimiser steps in all")
+    add("--batch", type=cli.positive_int, default=100, help="frames of a step")  # reference
+    add("--learning_rate", type=cli.positive_float, default=1e-3, help="Adam's, at its highest")
+    add("--final_rate", type=cli.positive_float, default=1e-5, help="where its cosine ends")
+    add("--warmup", type=cli.positive_int, default=300, help="steps in which it rises from 0")
+    add("--files", type=cli.positive_int, default=40, help="recordings shuffled together")
+    add("--max_files", type=cli.non_negative_int, default=10_000, help="recordings used, 0: all")
+    add("--held_out", type=cli.positive_int, default=16, help="last recordings, kept for testing")
+    add("--log_every", type=cli.positive_int, default=500, help="steps between held-out tests")
+    add("--precision", choices=precision.CHOICES, default="auto", help="of the layers")
+    add("--seed", type=cli.non_negative_int, default=0, help="fixes weights, order and noise")
+    add("--restart", action="store_true", help="begin anew, over an earlier checkpoint")
+    add("--record", type=Path, default=Path("record"), help="folder of the recordings")
+    add("--output", type=Path, default=Path("tf_vae"), help="folder of the results")
+    return cli.parse(parser, PRESETS, argv)
+
+
+def learning_rate(step: int, args) -> float:
+    """A straight rise for `warmup` steps, then half a cosine from the rate to the final one."""
+    if step < args.warmup:
+        return args.learning_rate * (step + 1) / args.warmup
+    part = (step - args.warmup) / max(1, args.steps - args.warmup)
+    return args.final_rate + (args.learning_rate - args.final_rate) * (1 + np.cos(np.pi * part)) / 2
+
+
+def train_step(vae: VAE, optimiser: Adam, towers: int):
+    """A tf.function (frames uint8 (B, 64, 64, 3), seed (2,), rate) -> (squared error, KL)."""
+
+    @tf.function
+    def step(frames, seed, rate):
+        weights = vae.cast_variables()
+        count = frames.shape[0]
+        noise = tf.random.stateless_normal((count, vae.z_size), seed)
+        sizes = [len(part) for part in np.array_split(np.arange(count), min(towers, count))]
+        gradients, losses = [], []
+        for part, noise_part in zip(tf.split(frames, sizes), tf.split(noise, sizes), strict=True):
+            with tf.GradientTape() as tape:
+                tape.watch(weights)
+                error, kl = (
+                    tf.reduce_sum(v) / count for v in vae.losses(part, noise_part, weights)
+                )
+                loss = error + kl
+            gradients.append([tf.cast(g, tf.float32) for g in tape.gradient(loss, weights)])
+            losses.append(tf.stack([error, kl]))
+        optimiser.apply([tf.add_n(parts) for parts in zip(*gradients, strict=True)], rate)
+        return tf.add_n(losses)
+
+    return step
+
+
+def held_out_losses(vae: VAE, frames: np.ndarray) -> tuple[float, float]:
+    """Mean squared error and KL on frames that training never saw, with a noise of its own."""
+    noise = np.random.default_rng(0).standard_normal((len(frames), vae.z_size), np.float32)
+    parts = range(0, len(frames), 100)
+    losses = [vae.losses(frames[i : i + 100], noise[i : i + 100]) for i in parts]
+    return tuple(float(np.mean(np.concatenate([part[i] for part in losses]))) for i in (0, 1))
+
+
+class Training:
+    """V, its optimiser, its place in the data and its log, kept together in checkpoints."""
+
+    def __init__(self, args, towers: int):
+        self.args = args
+        self.path = args.output / "checkpoint.npz"
+        self.vae = VAE(Z_SIZE, precision.resolve(args.precision), args.seed)
+        self.optimiser = Adam(self.vae.variables)
+        self.update = train_step(self.vae, self.optimiser, towers)
+        self.step, self.seconds, self.position, self.log = 0, 0.0, [0, 0, 0], []
+        state = self.optimiser.state()
+        saved = None if args.restart else checkpoint.load(self.path, [v.shape for v in state])
+        if saved:
+            for variable, array in zip(state, saved[0], strict=True):
+                variable.assign(array)
+            values = saved[1]
+            self.step, self.seconds = values["step"], values["seconds"]
+            self.position, self.log = values["position"], values["log"]
+            print(f"going on from step {self.step} of {self.path}")
+
+    def save(self) -> None:
+        """Write vae.json, its log and the checkpoint."""
+        self.args.output.mkdir(parents=True, exist_ok=True)
+        self.vae.save(self.args.output / "vae.json")
+        write_json(self.args.output / "vae.hist.json", self.log)
+        checkpoint.save(
+            self.path,
+            [variable.numpy() for variable in self.optimiser.state()],
+            step=self.step,
+            seconds=self.seconds,
+            position=self.position,
+            log=self.log,
+        )
+
+    def test(self, frames: np.ndarray, train_losses, scalars) -> str:
+        """Log losses and pictures; returns the line that was printed."""
+        error, kl = held_out_losses(self.vae, frames)
+        row = [self.step, round(self.seconds, 1), *train_losses, error, kl]
+        self.log.append([round(float(value), 4) for value in row])
+        names = ("error", "kl", "held_out_error", "held_out_kl")
+        for name, value in zip(names, row[2:], strict=True):
+            scalars.scalar(f"vae/{name}", value, self.step)
+        shown = frames[:: max(1, len(frames) // 12)][:12]
+        picture = pictures.rows([shown, self.reconstruct(shown)], scale=2)
+        pictures.save(self.args.output / "reconstructions.png", picture)
+        scalars.image("vae/reconstructions", picture, self.step)
+        curves = {name: [line[i + 2] for line in self.log] for i, name in enumerate(names)}
+        pictures.save_curves(self.args.output / "loss.png", [line[0] for line in self.log], curves)
+        return (
+            f"step {self.step}: squared error {train_losses[0]:.2f} KL {train_losses[1]:.2f}, "
+            f"held out {error:.2f} + {kl:.2f}, {self.seconds / 60:.1f} min"
+        )
+
+    def reconstruct(self, frames: np.ndarray) -> np.ndarray:
+        return pictures.to_uint8(self.vae.decode(self.vae.encode(frames)[0]))
+
+
+def main(argv=None):
+    args = parse(argv)
+    recordings = Recordings(args.record, ACTION_SHAPE, args.max_files)
+    training_paths, held_out = recordings.split(args.held_out, 2000, args.seed)
+    print(f"{recordings.describe(args.files)}; {len(held_out)} frames held out")
+    training = Training(args, precision.use_towers())
+    cli.save_settings(args.output / "vae.settings.json", args)
+    scalars = progress.Scalars("runs/vae", training.step)
+    data = recordings.batches(training_paths, args.batch, args.files, args.seed, training.position)
+    recent = []
+    start = time.monotonic() - training.seconds
+    bar = progress.bar(args.steps, "steps", "training V", training.step)
+    with bar, interrupts.deferred() as stop:
+        while training.step < args.steps:
+            frames, position = next(data)
+            rate = tf.constant(learning_rate(training.step, args), tf.float32)
+            noise_seed = tf.constant([args.seed, training.step], tf.int32)
+            recent.append(training.update(tf.constant(frames), noise_seed, rate))
+            training.step, training.position = training.step + 1, position
+            training.seconds = time.monotonic() - start
+            bar.update()
+            if training.step % args.log_every == 0 or training.step == args.steps:
+                bar.write(training.test(held_out, np.mean(recent, axis=0), scalars))
+                training.save()
+                recent = []
+            if stop.requested:
+                training.save()
+                raise KeyboardInterrupt
+    scalars.close()
+    print(f"{args.output / 'vae.json'}: {args.steps} steps in {training.seconds / 60:.1f} min")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,286 @@
+"""The Doom room as a whole: V and C by numbers, the real game, and every stage at smoke size."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from estool import weights
+from estool.errors import UserError
+from estool.rollout import run_rollouts
+from estool.tf import tf
+
+from doomreal import DoomReal
+from extract import parse as extract_arguments
+from extract import record_episode
+from model import Controllers, RealWorld, WorldModel, random_policy, simulate
+from vae import VAE
+
+ROOM = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def vae():
+    result = VAE(64)
+    rng = np.random.default_rng(1)
+    for variable in result.variables:
+        if len(variable.shape) == 1:  # biases that are not zero
+            variable.assign(rng.standard_normal(variable.shape) * 0.1)
+    return result
+
+
+@pytest.fixture(scope="module")
+def world():
+    result = RealWorld(WorldModel.random(3))
+    yield result
+    result.close()
+
+
+def keras_encoder(vae):
+    """mu of the same variables in plain Keras layers."""
+    layers = [tf.keras.layers.Conv2D(n, 4, 2, activation="relu") for n in (32, 64, 128, 256)]
+    model = tf.keras.Sequential(
+        [tf.keras.Input((64, 64, 3)), *layers, tf.keras.layers.Flatten(), tf.keras.layers.Dense(64)]
+    )
+    model.set_weights([v.numpy() for v in vae.variables[:10]])
+    return model
+
+
+def keras_decoder(vae):
+    """The decoder of the same variables in plain Keras layers, with all four deconvolutions."""
+    sizes = ((128, 5, "relu"), (64, 5, "relu"), (32, 6, "relu"), (3, 6, "sigmoid"))
+    model = tf.keras.Sequential(
+        [
+            tf.keras.Input((64,)),
+            tf.keras.layers.Dense(1024),
+            tf.keras.layers.Reshape((1, 1, 1024)),
+            *(tf.keras.layers.Conv2DTranspose(n, k, 2, activation=a) for n, k, a in sizes),
+        ]
+    )
+    model.set_weights([v.numpy() for v in vae.variables[12:]])
+    return model
+
+
+def test_parameter_counts_are_the_papers():
+    assert VAE(32).parameter_count == 4_348_547
+    assert VAE(64).parameter_count == 4_446_915
+    assert Controllers.size("zch") == 1088
+
+
+def test_controller_sizes_of_the_other_inputs():
+    assert [Controllers.size(name) for name in ("z", "zc", "zh")] == [64, 576, 576]
+    assert Controllers.size("z_hidden") == 64 * 40 + 40 + 40 + 1
+
+
+def test_encoder_equals_keras_layers(vae):
+    frames = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    expected = keras_encoder(vae)(frames / 255.0).numpy()
+    np.testing.assert_allclose(vae.encode(frames)[0], expected, atol=1e-5)
+
+
+def test_decoder_with_dense_and_pixel_forms_equals_conv2dtranspose(vae):
+    z = np.random.default_rng(0).standard_normal((3, 64)).astype(np.float32)
+    expected = keras_decoder(vae)(z).numpy()
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(vae.decode(z), expected, atol=1e-5)
+
+
+def test_vae_losses_against_numpy(vae):
+    frames = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    noise = np.random.default_rng(1).standard_normal((2, 64)).astype(np.float32)
+    mu, logvar = (v.astype(np.float64) for v in vae.encode(frames))
+    error, kl = vae.losses(frames, noise)
+    pixels = vae.decode(mu + np.exp(logvar / 2) * noise) - frames / 255.0
+    np.testing.assert_allclose(error, (pixels**2).sum((1, 2, 3)), rtol=1e-4)
+    divergence = -0.5 * (1 + logvar - mu**2 - np.exp(logvar)).sum(1)
+    np.testing.assert_allclose(kl, np.maximum(divergence, 32), rtol=1e-4)
+
+
+def test_vae_json_round_trip_and_order(vae, tmp_path):
+    vae.save(tmp_path / "vae.json")
+    other = VAE(64, seed=5).load(tmp_path / "vae.json")
+    for one, two in zip(vae.variables, other.variables, strict=True):
+        np.testing.assert_allclose(one, two, atol=0.5e-4 + 1e-7)
+    raw = weights.read_json(tmp_path / "vae.json")
+    assert [np.shape(a) for a in raw[:2]] == [(4, 4, 3, 32), (32,)]
+    assert [np.shape(a) for a in raw[-2:]] == [(6, 6, 3, 32), (3,)]
+    with pytest.raises(UserError, match=r"vae\.json"):
+        VAE(32).load(tmp_path / "vae.json")
+
+
+@pytest.mark.parametrize("inputs", ["z", "zc", "zh", "zch"])
+def test_controller_is_tanh_of_a_weighted_sum(inputs):
+    rng = np.random.default_rng(0)
+    parameters = rng.standard_normal((3, Controllers.size(inputs)))
+    observation = rng.standard_normal((2, 64 + 1024)).astype(np.float32)
+    z, c, h = np.split(observation.astype(np.float64), [64, 576], axis=1)
+    seen = np.concatenate([{"z": z, "c": c, "h": h}[name] for name in inputs], axis=1)
+    action = Controllers(parameters, inputs).act(observation, np.array([2, 0]))
+    np.testing.assert_allclose(action, np.tanh((seen * parameters[[2, 0]]).sum(1)), atol=2e-5)
+
+
+def test_controller_with_a_hidden_layer():
+    rng = np.random.default_rng(0)
+    parameters = rng.standard_normal((1, Controllers.size("z_hidden"))) * 0.1
+    observation = rng.standard_normal((1, 64 + 1024)).astype(np.float32)
+    bias, matrix, last = np.split(parameters[0], [40, 40 + 64 * 40])
+    units = np.tanh(bias + observation[0, :64] @ matrix.reshape(64, 40))
+    expected = np.tanh(last[0] + units @ last[1:])
+    action = Controllers(parameters, "z_hidden").act(observation, np.array([0]))
+    np.testing.assert_allclose(action, [expected], atol=1e-5)
+
+
+def test_uniform_random_policy_lasts_as_long_as_published(world):
+    # 226 +- 93 measured at skill 4; the paper says 210 +- 108; the standard error here is 12
+    seeds = np.arange(5000, 5060)
+    _, lengths = run_rollouts(world, random_policy(seeds), seeds, batch=20)
+    assert 190 < lengths.mean() < 262
+    assert 50 < lengths.std() < 150
+
+
+def test_batched_simulate_equals_one_rollout_at_a_time(world):
+    rng = np.random.default_rng(0)
+    controllers = Controllers(rng.standard_normal((4, 1088)) * 0.5)
+    seeds = np.array([11, 12, 13, 14])
+    together = simulate(world, controllers, seeds, batch=3)
+    for k in range(4):
+        alone = simulate(world, Controllers(controllers.parameters[k : k + 1]), seeds[k : k + 1])
+        assert (together[0][k], together[1][k]) == (alone[0][0], alone[1][0])
+    assert len(set(together[1].tolist())) > 1
+
+
+def test_game_is_fixed_by_its_seed_and_pictures_change():
+    env = DoomReal()
+    try:
+        runs = []
+        for _ in range(2):
+            observations = [env.reset(seed=7)[0]]
+            observations += [env.step([np.sin(t / 9)])[0] for t in range(80)]
+            runs.append(np.stack(observations))
+        np.testing.assert_array_equal(runs[0], runs[1])
+        assert runs[0].shape == (81, 64, 64, 3) and runs[0].std(axis=0).max() > 20
+        assert 40 < runs[0].mean() < 120  # grey floor, brown wall: not black, not inverted
+    finally:
+        env.close()
+
+
+def test_recorded_frame_precedes_its_action():
+    env = DoomReal()
+    try:
+        frames, actions = record_episode(env, 9, extract_arguments(["--max_frames", "60"]))
+        assert frames.shape == (60, 64, 64, 3) and actions.dtype == np.float16
+        observation, _ = env.reset(seed=9)
+        for frame, action in zip(frames, actions, strict=True):
+            np.testing.assert_array_equal(frame, observation)
+            observation, *_ = env.step([action])
+    finally:
+        env.close()
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory):
+    """A copy of this room without data, after extract.bash and gpu_jobs.bash at smoke size."""
+    folder = tmp_path_factory.mktemp("doomrnn") / "doomrnn"
+    folder.mkdir()
+    for path in [*ROOM.glob("*.py"), *ROOM.glob("*.bash")]:
+        shutil.copy(path, folder)
+    run(folder, "bash", "extract.bash", "--preset", "smoke")
+    run(folder, "bash", "gpu_jobs.bash", "--preset", "smoke")
+    return folder
+
+
+def run(folder, *command, status=0):
+    """Run a command in the room; returns its standard output."""
+    environment = os.environ | {"PYTHON": sys.executable, "SDL_VIDEODRIVER": "dummy"}
+    command = [sys.executable if word == "python" else word for word in command]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout if status == 0 else done.stderr
+
+
+def test_stages_leave_the_files_that_the_reference_has(room):
+    for name in ("vae", "rnn", "initial_z"):
+        assert (room / "tf_models" / f"{name}.json").stat().st_size > 1000
+    for name in ("tf_vae/reconstructions.png", "tf_vae/loss.png", "tf_vae/vae.settings.json"):
+        assert (room / name).exists()
+    with np.load(room / "series" / "series.npz", allow_pickle=False) as series:
+        frames = series["length"].sum()
+        assert series["mu"].shape == series["logvar"].shape == (frames, 64)
+        assert series["action"].shape == (frames,)
+
+
+def test_a_second_recording_run_plays_nothing_again(room):
+    before = {path: path.stat().st_mtime_ns for path in (room / "record").iterdir()}
+    run(room, "bash", "extract.bash", "--preset", "smoke")
+    assert before == {path: path.stat().st_mtime_ns for path in (room / "record").iterdir()}
+
+
+def test_controller_training_and_playing_from_the_command_line(room):
+    run(room, "python", "train.py", "--preset", "smoke", "-n", "2")
+    agent = "log/doomrnn.cma.2.6.best.json"
+    assert (room / agent).exists()
+    play = ("python", "model.py", "doomrnn", "norender", agent, "7", "--episodes", "3")
+    lines = run(room, *play, "--max_length", "50").splitlines()
+    assert lines[-1].split()[::2] == ["seed", "average_reward", "stdev", "stderr", "median"]
+    assert [line.split()[3] for line in lines[-4:-1]] == ["7", "8", "9"]
+    assert run(room, *play, "--max_length", "50").splitlines() == lines  # the seed fixes the run
+    run(
+        room,
+        "python",
+        "model.py",
+        "doomreal",
+        "render",
+        agent,
+        "--max_length",
+        "12",
+        "--video",
+        "a.mp4",
+    )
+    assert (room / "a.mp4").stat().st_size > 2000
+
+
+def test_interrupted_vae_training_equals_an_uninterrupted_one(room):
+    command = ["vae_train.py", "--preset", "smoke", "--steps", "12", "--log_every", "3"]
+    run(room, "python", *command, "--output", "whole")
+    halved = [sys.executable, *command, "--output", "halved"]
+    with subprocess.Popen(halved, cwd=room, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith("step 6"):
+                process.terminate()
+    assert process.returncode == 130
+    assert "going on from step" in run(room, "python", *command, "--output", "halved")
+    whole, halved = ((room / name / "vae.json").read_bytes() for name in ("whole", "halved"))
+    assert whole == halved
+
+
+def test_damaged_recording_is_skipped_counted_and_named(room):
+    bad = room / "record" / "1000001.npz"
+    bad.write_bytes(b"not a zip")
+    output = run(room, "python", "series.py", "--preset", "smoke", "--output", "series2")
+    assert "1000001.npz" in output and "1 damaged" in output
+    bad.unlink()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["series.py", "--vae", "nothing.json"], "nothing.json"),
+        (["model.py", "doomreal", "norender", "nothing.json"], "nothing.json"),
+        (["model.py", "doomtwo", "norender"], "doomtwo"),
+        (["vae_train.py", "--record", "empty"], "empty"),
+        (["train.py", "-n", "1", "--models", "empty"], "empty"),
+        (["extract.py", "--episodes", "0"], "--episodes"),
+        (["extract.py", "--workers", "2", "--worker", "2"], "--worker"),
+    ],
+)
+def test_bad_input_gets_one_sentence_and_status_2(tmp_path, arguments, named):
+    (tmp_path / "empty").mkdir()
+    command = (sys.executable, str(ROOM / arguments[0]), *arguments[1:])
+    errors = run(tmp_path, *command, status=2)
+    assert named in errors and "Traceback" not in errors

@@ -1,0 +1,30 @@
+"""TensorFlow without the lines that it prints when it starts: `from estool.tf import tf`."""
+
+import contextlib
+import os
+import tempfile
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+
+
+@contextlib.contextmanager
+def quiet():
+    """Drop what C code writes to standard error in the block; show it if the block fails."""
+    with tempfile.TemporaryFile() as kept:
+        saved = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(saved, kept.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+with quiet():
+    import tensorflow as tf
+
+__all__ = ["quiet", "tf"]
