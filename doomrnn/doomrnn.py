@@ -4,9 +4,9 @@ Reads tf_models/{vae,rnn,initial_z}.json; writes nothing. `python doomrnn.py` le
 in the dream: LEFT and RIGHT move, UP and DOWN change the temperature, Enter starts again, Escape
 quits; after 40 episodes it prints their mean length. It starts in about ten seconds.
 
-For programs: `Dream` is the batch that train.py uses through rollout.py; `DoomDream` the same as a
-gymnasium vector environment, `DoomDreamEnv` as a single one. An observation is [z, c, h], an
-action a number in [-1, 1] that `rnn.discretise` turns into left, stay or right.
+For programs: `Dream` is the batch that train.py uses through estool/rollout.py, `DoomDream` the
+same as a gymnasium vector environment, `DoomDreamEnv` as a single one. An observation is [z, c, h],
+an action a number in [-1, 1] that `actions.discretise` turns into left, stay or right.
 """
 
 import os
@@ -17,9 +17,11 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from estool import cli
+from estool.rows import RowNoise, take_rows
 from estool.weights import load_initial_z
 
-from rnn import MDNRNN, FastStep, RowNoise, Rows, discretise, sample_z, take_rows
+from actions import discretise
+from rnn import MDNRNN, FastStep, Rows, sample_z
 
 TEMPERATURE = 1.25  # paper, section 4; reference doomrnn/doomrnn.py
 MAX_LENGTH = 2100  # steps, as in the real game
@@ -27,7 +29,7 @@ WINDOW = 640  # pixels a side, as the reference's viewer
 
 
 class Dream:
-    """Many dreamed episodes in lockstep: the `world` of rollout.py.
+    """Many dreamed episodes in lockstep: the `world` of estool/rollout.py.
 
     A row ends when M's restart logit is above 0 (it is not sampled), or after `max_length` steps;
     each step rewards 1. A finished row may be stepped further: it dreams on.

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
-from rollout import remaining_rows, run_parallel, run_rollouts
+
+from estool.rollout import remaining_rows, run_parallel, run_rollouts
 
 from doomrnn import DoomDream, DoomDreamEnv, Dream, play
 from rnn import MDNRNN, FastStep

@@ -2,7 +2,7 @@
 # Record the random policy on every core: bash extract.bash [--preset smoke|laptop|paper] [flags of extract.py]
 set -euo pipefail
 cd "$(dirname "$0")"
-PYTHON=${PYTHON:-../.venv/bin/python}
+[ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }
 export OMP_NUM_THREADS=1
 workers=${WORKERS:-$(nproc)}
 pids=()

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from estool.precision import resolve
+from estool.rows import RowNoise as RowNoise
+from estool.rows import take_rows
 from estool.weights import load_weights, save_weights
-
-from actions import discretise as discretise  # for those who step M
 
 RESTART_WEIGHT = 10.0  # of a step that ends an episode, reference doomrnn/rnn.py
 

@@ -5,12 +5,14 @@ import json
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from estool.errors import UserError
+from estool.rows import RowNoise, take_rows
+from estool.tf import tf
 
+from actions import discretise
 from lstm_gradient import Batch, file_variables, loss_and_gradients, losses, training_variables
-from rnn import MDNRNN, FastStep, RowNoise, Rows, discretise, mdn_losses, sample_z, take_rows
+from rnn import MDNRNN, FastStep, Rows, mdn_losses, sample_z
 
 
 def small(seed=0):

@@ -1,0 +1,43 @@
+"""Watch the agent in M's dream, drawn by V.
+
+  python dream_model.py log/carracing.cma.16.64.best.json [seed]
+  python dream_model.py log/carracing.cma.16.64.best.json --video dream.mp4
+
+Reads vae/vae.json, rnn/rnn.json, initial_z/initial_z.json and the controller; without a controller
+all is random. One episode of 1000 steps in a window of 512x512, or into a video. It starts in ten
+seconds.
+"""
+
+from pathlib import Path
+
+from estool import cli, precision
+from estool.mpi import usable_cores
+
+import watch
+from dream_env import MAX_LENGTH, TEMPERATURE
+from model import INPUTS, Controllers, load_agent
+
+
+def parse(argv=None):
+    parser = cli.parser(__doc__)
+    add = parser.add_argument
+    add("controller", nargs="?", type=cli.existing_file, help="json; without it all is random")
+    add("seed", nargs="?", type=cli.non_negative_int, default=0, help="of the episode")
+    add("--inputs", choices=INPUTS, default="zh", help="what the controller sees")
+    add("--temperature", type=cli.positive_float, default=TEMPERATURE, help="of the dream")
+    add("--models", type=Path, default=Path(), help="folder of vae/, rnn/ and initial_z/")
+    add("--max_length", type=cli.positive_int, default=MAX_LENGTH, help="steps of the dream")
+    add("--video", type=Path, help="dream into this .mp4 or .gif, without a screen")
+    add("--strip", type=Path, help="write a strip of moments into this .png")
+    return cli.parse(parser, argv=argv)
+
+
+def main(argv=None):
+    args = parse(argv)
+    precision.use_threads(usable_cores())
+    model, parameters = load_agent(args)
+    watch.run_dream(args, model, Controllers(parameters[None], args.inputs))
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Train V, encode the recordings, train M: bash gpu_jobs.bash [--preset smoke|laptop|paper]
+set -euo pipefail
+cd "$(dirname "$0")"
+PYTHON=${PYTHON:-../.venv/bin/python}
+preset=(--preset laptop); [ $# -gt 0 ] && preset=("$@")
+"$PYTHON" vae_train.py "${preset[@]}"
+"$PYTHON" series.py "${preset[@]}"
+"$PYTHON" rnn_train.py "${preset[@]}"
+mkdir -p vae rnn initial_z
+cp tf_vae/vae.json vae/
+cp tf_rnn/rnn.json rnn/
+cp tf_initial_z/initial_z.json initial_z/

@@ -1,0 +1,91 @@
+"""Evolve C in the real environment, seen through V and M.
+
+Reads vae/vae.json, rnn/rnn.json and initial_z/initial_z.json. Writes
+log/carracing.cma.16.64{.json,.best.json,.hist.json,.hist_best.json,.log.json,.png} each generation,
+and a checkpoint from which the same command goes on.
+
+  python train.py --preset laptop       all cores, 200 generations
+  python train.py -n 1                  one process, no MPI
+  mpirun -hosts a,b -n 128 python train.py         many machines
+
+A generation is 64 candidates times 16 episodes (8 in the laptop preset), drawn by the fast
+renderer. Every 25 generations the mean of the population is scored on gymnasium's own drawing and
+on selection seeds, and the best one is kept.
+
+With --patience N a rollout in training that has touched no new tile for N steps ends there, and its
+return is charged 0.1 for each step that was left to --max_length: what it would have lost standing
+still. Evaluations never end so.
+"""
+
+from pathlib import Path
+
+from estool import cli, evolve, mpi
+
+GAME = "carracing"
+INPUTS = ("z", "zc", "zh", "zch", "z_hidden")
+KINDS = ("stock", "fast")
+REQUIREMENT = 900  # the mean of 100 episodes that counts as solved
+PRESETS = {
+    "smoke": {
+        "population": 6,
+        "num_episode": 2,
+        "generations": 2,
+        "eval_steps": 1,
+        "max_length": 40,
+    }
+    | {"eval_episodes": 4, "precision": "float32"},
+    "laptop": {"generations": 200, "num_episode": 8, "eval_episodes": 64, "patience": 100},
+    # reference carracing/train.py: about 1800 generations, trained on stock, in float32
+    "paper": {"generations": 1800, "renderer": "stock", "precision": "float32"},
+}
+
+
+def parse(argv=None):
+    parser = cli.parser(__doc__, PRESETS)
+    evolve.add_arguments(parser)
+    add = parser.add_argument
+    add("--inputs", choices=INPUTS, default="zh", help="what the controller sees")
+    add("--renderer", choices=KINDS, default="fast", help="what draws the candidates' episodes")
+    add("--max_length", type=cli.positive_int, default=1000, help="steps of an episode")
+    text = "what draws the episodes that score the mean"
+    add("--eval_renderer", choices=KINDS, default="stock", help=text)
+    text = "end training rollouts without a new tile for so many steps; 0: never"
+    add("--patience", type=cli.non_negative_int, default=0, help=text)
+    add("--batch", type=cli.positive_int, default=32, help="episodes at once in a rank")
+    add("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of V")
+    add("--models", type=Path, default=Path(), help="folder of vae/, rnn/ and initial_z/")
+    return cli.parse(parser, PRESETS, argv)
+
+
+def make_rollouts(args):
+    """The function that evolve calls to play episodes, and the size of a controller."""
+    # Here, because the process that only starts mpirun has no use for TensorFlow.
+    from estool import precision
+
+    from model import Controllers, RealWorld, WorldModel, simulate
+
+    model = WorldModel.load(args.models, precision.resolve(args.precision))
+    worlds = {
+        False: RealWorld(model, args.renderer, args.patience),
+        True: RealWorld(model, args.eval_renderer),
+    }
+
+    def rollouts(params, seeds, max_length, test):
+        limit = args.max_length if max_length < 0 else min(max_length, args.max_length)
+        worlds[test].max_length = limit
+        return simulate(worlds[test], Controllers(params, args.inputs), seeds, limit, args.batch)
+
+    return rollouts, Controllers.size(args.inputs)
+
+
+def main(argv=None):
+    args = parse(argv)
+    with mpi.ranks(args.num_worker) as ranks:
+        rollouts, size = make_rollouts(args)
+        names = ("inputs", "renderer", "max_length", "eval_renderer", "patience", "precision")
+        settings = {name: getattr(args, name) for name in names}
+        evolve.run(args, ranks, GAME, size, rollouts, settings, REQUIREMENT)
+
+
+if __name__ == "__main__":
+    cli.run(main)

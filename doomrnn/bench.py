@@ -1,0 +1,232 @@
+"""What the room's speed is made of, measured in one run: `python bench.py [--json]`, 3 minutes.
+
+Reads and writes nothing; the weights are random. Ratios are between things timed in turns, so they
+hold on a busy machine; rates hold for the machine they were measured on.
+"""
+
+import time
+
+import numpy as np
+
+from estool import cli, precision, timing
+from estool.es import CMAES
+from estool.mpi import usable_cores
+from estool.rollout import run_rollouts
+from estool.tf import tf
+from estool.timing import Row
+
+from doomreal import DoomReal
+from doomrnn import Dream
+from model import Controllers, WorldModel
+from rnn import MDNRNN, FastStep
+from vae import VAE
+
+STEP_FLOPS = 2 * (578 * 2048 + 512 * 961)  # multiplications and additions of a step of M
+
+
+def never_ending(model: WorldModel) -> WorldModel:
+    """The same with a restart logit that never ends a dream, so that batches keep their size."""
+    model.rnn.variables[3][0] = -1e3
+    return model
+
+
+def dream_rows(model: WorldModel) -> list[Row]:
+    """Steps a second at several batch sizes, and the share of what sgemm would allow."""
+    bound = timing.sgemm_gflops() * 1e9 / STEP_FLOPS
+    rows = [Row("sgemm bound of a dream step, float32", bound, "steps/s")]
+    runs, sizes = {}, {}
+    best = precision.resolve("auto")
+    for kind in dict.fromkeys(("float32", best)):
+        for batch in (1, 64, 256, 1024):
+            dream = Dream(FastStep(model.rnn, kind), model.initial_z, max_length=10**9)
+            dream.start(np.arange(batch))
+            count = max(4, 400 // batch)
+            name = f"dream, batch {batch}, {kind}"
+            runs[name] = stepper(dream, batch, count)
+            sizes[name] = batch * count
+    measured = timing.seconds(runs, 4)
+    rates = {name: sizes[name] / measured[name] for name in runs}
+    single = max(rates[f"dream, batch 1, {kind}"] for kind in dict.fromkeys(("float32", best)))
+    for name, rate in rates.items():
+        if name.endswith("float32"):
+            rows.append(Row(name, rate, "steps/s", rate / bound, "the sgemm bound"))
+        else:
+            rows.append(Row(name, rate, "steps/s", rate / single, "batch 1"))
+    return rows
+
+
+def stepper(dream, batch: int, count: int):
+    actions = np.zeros(batch, np.float32)
+    return lambda: [dream.step(actions) for _ in range(count)]
+
+
+def generation_rows(model: WorldModel, candidates: int = 64, episodes: int = 16) -> list[Row]:
+    """A generation as train.py plays it, with ends, beside one dream at a time; and CMA-ES."""
+    kind = precision.resolve("auto")
+    rng = np.random.default_rng(0)
+    strategy = CMAES(1088, candidates)
+    asking = time.perf_counter()
+    solutions = strategy.ask()
+    asking = time.perf_counter() - asking
+    pairs = Controllers(solutions.repeat(episodes, 0))
+    # lengths as in a real generation: most rows end early, a few go on to the cap
+    limits = np.minimum(2100, rng.exponential(700, candidates * episodes)).astype(int) + 1
+    dream = LimitedDream(FastStep(model.rnn, kind), model.initial_z, limits)
+    start = time.perf_counter()
+    _, lengths = run_rollouts(dream, pairs.act, np.arange(len(limits)), batch=512)
+    taken = time.perf_counter() - start
+    single = Dream(FastStep(model.rnn), model.initial_z)
+    one = timing.seconds(
+        {"one": lambda: run_rollouts(single, pairs.act, [3], 300, batch=1)}, rounds=2
+    )["one"]
+    telling = time.perf_counter()
+    strategy.tell(rng.standard_normal(candidates))
+    asking += time.perf_counter() - telling
+    rate = lengths.sum() / taken
+    return [
+        Row("rollouts one at a time", 300 / one, "steps/s"),
+        Row(f"a generation's rollouts, {kind}", rate, "steps/s", rate * one / 300, "one at a time"),
+        Row("CMA-ES ask + tell", 1 / asking, "generations/s", asking / taken, "of a generation"),
+    ]
+
+
+class LimitedDream(Dream):
+    """A dream in which row i of a generation ends after limits[i] steps, whatever M says."""
+
+    def __init__(self, step, initial_z, limits):
+        super().__init__(step, initial_z)
+        self._limits, self._row_limits = limits, np.empty(0, np.int64)
+
+    def start(self, seeds):
+        super().start(seeds)
+        self._row_limits = np.append(self._row_limits, self._limits[np.asarray(seeds)])
+
+    def step(self, actions):
+        reward, _ = super().step(actions)
+        return reward, self.age >= self._row_limits
+
+    def keep(self, rows):
+        super().keep(rows)
+        self._row_limits = self._row_limits[rows]
+
+
+def game_rows(steps: int = 300) -> list[Row]:
+    """VizDoom at the size that agents see and at the size that people do."""
+    rates = {}
+    for rows in (480, 120):
+        env = DoomReal(rows)
+        env.reset(seed=1)
+
+        def play(env=env):
+            for _ in range(steps):
+                if env.step([0.0])[2]:
+                    env.reset(seed=1)
+
+        rates[rows] = steps / timing.seconds({"play": play}, 2)["play"]
+        env.close()
+    return [
+        Row("VizDoom 640x480", rates[480], "steps/s"),
+        Row(
+            "VizDoom 160x120, one process",
+            rates[120],
+            "steps/s",
+            rates[120] / rates[480],
+            "640x480",
+        ),
+    ]
+
+
+def keras_vae(z_size: int = 64):
+    """V in plain Keras layers: (encoder, decoder)."""
+    layers = tf.keras.layers
+    frame = tf.keras.Input((64, 64, 3))
+    x = frame
+    for filters in (32, 64, 128, 256):
+        x = layers.Conv2D(filters, 4, 2, activation="relu")(x)
+    x = layers.Flatten()(x)
+    encoder = tf.keras.Model(frame, [layers.Dense(z_size)(x), layers.Dense(z_size)(x)])
+    z = tf.keras.Input((z_size,))
+    x = layers.Reshape((1, 1, 1024))(layers.Dense(1024)(z))
+    for filters, side in ((128, 5), (64, 5), (32, 6)):
+        x = layers.Conv2DTranspose(filters, side, 2, activation="relu")(x)
+    x = layers.Conv2DTranspose(3, 6, 2, activation="sigmoid")(x)
+    return encoder, tf.keras.Model(z, x)
+
+
+def keras_vae_step(z_size: int = 64):
+    """A training step of V as one writes it with Keras layers, Keras' Adam, in float32."""
+    encoder, decoder = keras_vae(z_size)
+    variables = encoder.trainable_variables + decoder.trainable_variables
+    optimiser = tf.keras.optimizers.Adam(1e-4)
+
+    @tf.function
+    def step(frames):
+        x = tf.cast(frames, tf.float32) / 255
+        with tf.GradientTape() as tape:
+            mu, logvar = encoder(x, training=True)
+            z = mu + tf.exp(logvar / 2) * tf.random.normal(tf.shape(mu))
+            error = tf.reduce_sum(tf.square(decoder(z, training=True) - x), (1, 2, 3))
+            kl = -0.5 * tf.reduce_sum(1 + logvar - mu**2 - tf.exp(logvar), 1)
+            loss = tf.reduce_mean(error) + tf.reduce_mean(tf.maximum(kl, 0.5 * z_size))
+        optimiser.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return loss
+
+    return step, encoder
+
+
+def vae_rows(towers: int, batch: int = 100) -> list[Row]:
+    """Training and encoding of V, ours and plain Keras layers, in turns."""
+    from estool.adam import Adam
+
+    from vae_train import train_step
+
+    frames = np.random.default_rng(0).integers(0, 256, (256, 64, 64, 3), np.uint8)
+    few = tf.constant(frames[:batch])
+    kind = precision.resolve("auto")
+    vae = VAE(64, kind)
+    ours = train_step(vae, Adam(vae.variables), towers)
+    theirs, encoder = keras_vae_step()
+    seed, rate = tf.constant([1, 2]), tf.constant(1e-4)
+    training = timing.seconds(
+        {"ours": lambda: ours(few, seed, rate), "keras": lambda: theirs(few)}, 6
+    )
+    plain, fast = VAE(64), vae
+    encode = tf.function(lambda x: encoder(tf.cast(x, tf.float32) / 255)[0])
+    encoding = timing.seconds(
+        {
+            "one": lambda: plain.encode(frames[:1]),
+            "keras": lambda: encode(frames),
+            "float32": lambda: plain.encode(frames),
+            "best": lambda: fast.encode(frames),
+        },
+        6,
+    )
+    keras, our = batch / training["keras"], batch / training["ours"]
+    rows = [
+        Row("V training, plain Keras layers", keras, "frames/s"),
+        Row(f"V training, {kind}", our, "frames/s", our / keras, "Keras layers"),
+        Row("V encoding, batch 1, float32", 1 / encoding["one"], "frames/s"),
+    ]
+    base = 256 / encoding["keras"]
+    rows.append(Row("V encoding, batch 256, plain Keras layers", base, "frames/s"))
+    for name, label in (("float32", "float32"), ("best", kind)):
+        value = 256 / encoding[name]
+        rows.append(
+            Row(f"V encoding, batch 256, {label}", value, "frames/s", value / base, "Keras layers")
+        )
+    return rows
+
+
+def main(argv=None):
+    parser = cli.parser(__doc__)
+    parser.add_argument("--json", action="store_true", help="print json")
+    args = cli.parse(parser, argv=argv)
+    towers = precision.use_towers()
+    model = never_ending(WorldModel(VAE(64), MDNRNN(64), (np.zeros((1, 64), np.float32),) * 2))
+    rows = [Row(f"sgemm, {usable_cores()} cores", timing.sgemm_gflops(), "GFLOP/s")]
+    rows += dream_rows(model) + generation_rows(model) + game_rows() + vae_rows(towers)
+    timing.show(rows, args.json)
+
+
+if __name__ == "__main__":
+    cli.run(main)

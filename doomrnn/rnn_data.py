@@ -1,0 +1,107 @@
+"""What M is trained on: encoded episodes, laid end to end and cut into streams.
+
+An importable module, no command; reads series/series.npz. A stream's LSTM state is carried from
+chunk to chunk and zeroed where an episode begins. Shapes: N frames, Z latents, B streams, T steps.
+"""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from estool.errors import UserError
+
+from actions import discretise
+
+GAME_LENGTH = 2100  # frames; an episode that has them all did not end in a death
+
+
+class Series:
+    """The encoded episodes: mu and logvar float16 (N, Z), action float32 (N,) as M sees it.
+
+    restart (N,) is 1 at an episode's first frame; known (N,) is 0 at the last frame of an episode
+    that the clock ended: whether it would have gone on is unknown, and M is not told an end there.
+    """
+
+    def __init__(self, path: Path, z_size: int = 64):
+        """Raises UserError naming the file where it is missing, damaged or of another form."""
+        names = ("mu", "logvar", "action", "length")
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                self.mu, self.logvar, action, self.length = (file[name] for name in names)
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError(f"{path} cannot be read as encoded episodes: {error}") from error
+        frames = int(self.length.sum())
+        expected = [(frames, z_size), (frames, z_size), (frames,)]
+        found = [self.mu.shape, self.logvar.shape, action.shape]
+        if found != expected or self.length.ndim != 1 or len(self.length) < 2:
+            raise UserError(
+                f"{path}: expected mu, logvar, action of shapes {expected} and at least 2 "
+                f"episodes, found {found} and {len(self.length)}"
+            )
+        self.path = path
+        self.action = discretise(action)
+        self.start = np.cumsum(self.length) - self.length
+        self.restart = np.zeros(frames, np.float32)
+        self.restart[self.start] = 1
+        self.known = np.ones(frames, np.float32)
+        self.known[(self.start + self.length - 1)[self.length >= GAME_LENGTH]] = 0
+
+    def split(self, held_out: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Episodes for training and `held_out` for testing, at most a quarter of all."""
+        order = np.random.default_rng([seed, 0]).permutation(len(self.length))
+        count = max(1, min(held_out, len(order) // 4))
+        return np.sort(order[count:]), order[:count]
+
+    def frames(self, episodes: np.ndarray) -> np.ndarray:
+        """The frames of `episodes`, one after the other, int64."""
+        parts = [np.arange(self.start[e], self.start[e] + self.length[e]) for e in episodes]
+        return np.concatenate(parts)
+
+    def memory(self) -> int:
+        """Bytes that the arrays hold."""
+        arrays = (self.mu, self.logvar, self.action, self.restart, self.known)
+        return sum(array.nbytes for array in arrays)
+
+    def chunk(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+        """The arrays of T steps from frames (T + 1, B): what M sees and what it should predict."""
+        now, after = frames[:-1], frames[1:]
+        return {
+            "mu": self.mu[frames],  # (T + 1, B, Z)
+            "logvar": self.logvar[frames],
+            "action": self.action[now],  # (T, B)
+            "fresh": self.restart[now],
+            "restart": self.restart[after],
+            "known": self.known[now],
+        }
+
+
+def streams(frames: np.ndarray, count: int, steps: int, name: str) -> np.ndarray:
+    """Frames cut into `count` streams for whole chunks of `steps`: (chunks * steps + 1, count)."""
+    length = (len(frames) // count - 1) // steps * steps + 1
+    if length <= 1:
+        raise UserError(
+            f"{name}: {len(frames)} frames are too few for {count} streams of {steps} steps"
+        )
+    return frames[: len(frames) // count * count].reshape(count, -1)[:, :length].T
+
+
+def passes(
+    series: Series, episodes: np.ndarray, count: int, steps: int, seed: int, position: list[int]
+) -> Iterator[tuple[np.ndarray, list[int]]]:
+    """Endless chunks of frames (steps + 1, count), episodes shuffled anew each pass.
+
+    With each chunk comes the position [pass, chunk] that the next one has; chunk 0 begins a pass.
+    Generators started at the same position go on alike.
+    """
+    epoch, chunk = position
+    while True:
+        order = np.random.default_rng([seed, 1, epoch]).permutation(episodes)
+        frames = streams(series.frames(order), count, steps, str(series.path))
+        chunks = (len(frames) - 1) // steps
+        while chunk < chunks:
+            part = frames[chunk * steps : (chunk + 1) * steps + 1]
+            chunk += 1
+            yield part, [epoch, chunk] if chunk < chunks else [epoch + 1, 0]
+        epoch, chunk = epoch + 1, 0

@@ -1,0 +1,52 @@
+"""Benchmarks: things timed in turns in one run, and a table of what came out."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+
+@dataclass
+class Row:
+    """A line of the table: a rate, and its ratio to another line where there is one."""
+
+    what: str
+    rate: float
+    unit: str
+    ratio: float | None = None
+    against: str = ""
+
+
+def seconds(functions: Mapping[str, Callable[[], object]], rounds: int = 5) -> dict[str, float]:
+    """The shortest time of each function over `rounds`, all in turns after a first call.
+
+    In turns, because a busy machine slows everything for a while: ratios survive that.
+    """
+    for function in functions.values():
+        function()
+    best = dict.fromkeys(functions, float("inf"))
+    for _ in range(rounds):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            best[name] = min(best[name], time.perf_counter() - start)
+    return best
+
+
+def sgemm_gflops(size: int = 1024, rounds: int = 20) -> float:
+    """float32 matrix products of this machine on the threads numpy has: GFLOP/s."""
+    a = np.random.default_rng(0).standard_normal((size, size), np.float32)
+    return 2 * size**3 / seconds({"sgemm": lambda: a @ a}, rounds)["sgemm"] / 1e9
+
+
+def show(rows: Sequence[Row], as_json: bool) -> None:
+    """Print the rows as a table, or as json for machines."""
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows], indent=1))
+        return
+    width = max(len(row.what) for row in rows)
+    for row in rows:
+        ratio = f"  {row.ratio:6.2f} x {row.against}" if row.ratio is not None else ""
+        print(f"{row.what:{width}}  {row.rate:12,.0f} {row.unit}{ratio}")
