@@ -180,7 +180,8 @@ def play(dream: Dream, decode, episodes: int, max_steps: int | None, seed: int, 
     """
     import pygame  # here, because training needs no window
 
-    pygame.init()
+    pygame.display.init()  # not pygame.init(), which would look for a sound card too
+    pygame.font.init()
     window = pygame.display.set_mode((WINDOW, WINDOW))
     plus = (pygame.K_PLUS, pygame.K_EQUALS, pygame.K_KP_PLUS)
     minus = (pygame.K_MINUS, pygame.K_KP_MINUS)

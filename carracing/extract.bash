@@ -2,9 +2,9 @@
 # Record the random policy on every core: bash extract.bash [--preset smoke|laptop|paper] [flags of extract.py]
 set -euo pipefail
 cd "$(dirname "$0")"
-PYTHON=${PYTHON:-../.venv/bin/python}
-export OMP_NUM_THREADS=1
+[ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }
 workers=${WORKERS:-$(nproc)}
+export OMP_NUM_THREADS=1  # not before nproc, which would then count 1
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
 for worker in $(seq 0 $((workers - 1))); do

@@ -2,7 +2,7 @@
 # Evolve C on every core: bash gce_train.bash [--preset smoke|laptop|paper] [flags of train.py]
 set -euo pipefail
 cd "$(dirname "$0")"
-PYTHON=${PYTHON:-../.venv/bin/python}
+[ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }
 preset=(--preset laptop); [ $# -gt 0 ] && preset=("$@")
 screen=()
 if [ -z "${DISPLAY:-}${SDL_VIDEODRIVER:-}" ]; then

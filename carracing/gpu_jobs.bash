@@ -2,7 +2,7 @@
 # Train V, encode the recordings, train M: bash gpu_jobs.bash [--preset smoke|laptop|paper]
 set -euo pipefail
 cd "$(dirname "$0")"
-PYTHON=${PYTHON:-../.venv/bin/python}
+[ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }
 preset=(--preset laptop); [ $# -gt 0 ] && preset=("$@")
 "$PYTHON" vae_train.py "${preset[@]}"
 "$PYTHON" series.py "${preset[@]}"

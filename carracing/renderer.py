@@ -151,6 +151,7 @@ class Renderer:
         across = quads[:, 1] - quads[:, 0], quads[:, 2] - quads[:, 3]
         for corner, sign, edge in ((0, 1, 0), (1, -1, 0), (2, -1, 1), (3, 1, 1)):
             length = np.linalg.norm(across[edge], axis=1, keepdims=True)
+            length = np.maximum(length, 1e-9)  # a kerb may have none: one track in 75
             quads[:, corner] += sign * ROAD_TRIM * across[edge] / length
         quads = (quads + car_racing.PLAYFIELD) * SCALE
         colors = [_shown(color) for _, color in env.road_poly]

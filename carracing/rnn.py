@@ -7,10 +7,10 @@ Shapes: B rows, Z latents (32), A actions (3), H cells (256), K mixtures (5).
 """
 
 import numpy as np
-import tensorflow as tf
 
 from estool.precision import resolve
 from estool.rows import take_rows
+from estool.tf import tf
 from estool.weights import load_weights, save_weights
 
 
@@ -112,7 +112,7 @@ class FastStep:
     """
 
     def __init__(self, rnn: MDNRNN, precision: str = "float32"):
-        """`precision` is float32, bfloat16 or auto (what a short measurement finds faster)."""
+        """`precision` is float32, bfloat16 or auto (see estool/precision.py)."""
         output_w, output_b, kernel, bias = (np.array(v) for v in rnn.variables)
         hidden, z_size, mixtures = rnn.hidden, rnn.z_size, rnn.mixtures
         self.hidden, self.z_size, self.mixtures = hidden, z_size, mixtures

@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from estool import checkpoint, cli, interrupts, pictures, precision, progress
 from estool.adam import Adam
 from estool.recordings import Recordings
+from estool.tf import tf
 from estool.weights import write_json
 
 from vae import VAE

@@ -9,7 +9,7 @@ import numpy as np
 from estool import pictures
 from estool.viewer import open_viewer
 
-from dream_env import Dream
+from dream_env import TEMPERATURE, Dream
 from env import make
 from model import RealWorld, Z
 from rnn import FastStep
@@ -19,6 +19,7 @@ SIDE = 480  # pixels of the enlarged 64x64 pictures
 VIEW = (720, 480)  # of gymnasium's full view, 600x400
 DREAM_SIDE = 512  # reference carracing/dream_env.py
 MOMENTS = 8  # columns of a strip
+TILE = 154  # pixels a side of its pictures, border not counted
 
 
 def run(args, model, controllers) -> None:
@@ -32,17 +33,18 @@ def run(args, model, controllers) -> None:
             if not viewer.show(picture):
                 break
     if args.strip:
-        dreamed = [moment for _, moment in dream_episode(model, controllers, args, len(shown))]
-        shown = [(*moment, *dream) for moment, dream in zip(shown, dreamed, strict=True)]
+        dream = dream_episode(model, controllers, args.seed, len(shown), TEMPERATURE)
+        dreamed = [moment for _, moment in dream]
+        shown = [(*moment, *frame) for moment, frame in zip(shown, dreamed, strict=True)]
         pictures.save(args.strip, strip(shown))
     print(f"seed {args.seed} reward {total:.2f} steps {len(shown)}")
 
 
 def run_dream(args, model, controllers) -> None:
     """Dream one episode with the seed `args.seed` and show it in a window or in `args.video`."""
-    shown = []
+    given, shown = (args.seed, args.max_length, args.temperature), []
     with open_viewer("World Models: the dream of CarRacing", FPS, args.video) as viewer:
-        for picture, moment in dream_episode(model, controllers, args, args.max_length):
+        for picture, moment in dream_episode(model, controllers, *given):
             shown.append(moment)
             if not viewer.show(picture):
                 break
@@ -77,10 +79,10 @@ def real_episode(world: RealWorld, model, controllers, args):
         world.close()
 
 
-def dream_episode(model, controllers, args, length: int):
+def dream_episode(model, controllers, seed: int, length: int, temperature: float):
     """Yield (picture, (frame,)) a step of a dream of `length` steps, drawn by V."""
-    world = Dream(FastStep(model.rnn), model.initial_z, args.temperature)
-    world.start([args.seed])
+    world = Dream(FastStep(model.rnn), model.initial_z, temperature)
+    world.start([seed])
     row = np.zeros(1, np.int64)
     for steps in range(length):
         frame = pictures.to_uint8(model.vae.decode(world.observation[:, Z])[0])
@@ -127,8 +129,7 @@ def enlarge(frame: np.ndarray, side: int) -> np.ndarray:
 
 def label(picture: np.ndarray, text: str) -> np.ndarray:
     """Write `text` into the upper left corner, in place."""
-    for color, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-        cv2.putText(
-            picture, text, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, color, width, cv2.LINE_AA
-        )
-    return picture
+    font, black, white = cv2.FONT_HERSHEY_SIMPLEX, (0, 0, 0), (255, 255, 255)
+    for x, y in ((7, 24), (9, 24), (8, 23), (8, 25)):  # thicker letters would also be wider
+        cv2.putText(picture, text, (x, y), font, 0.7, black, 2, cv2.LINE_AA)
+    return cv2.putText(picture, text, (8, 24), font, 0.7, white, 2, cv2.LINE_AA)

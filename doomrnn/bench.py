@@ -4,22 +4,33 @@ Reads and writes nothing; the weights are random. Ratios are between things time
 hold on a busy machine; rates hold for the machine they were measured on.
 """
 
+import os
+import re
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 
-from estool import cli, precision, timing
+from estool import cli, mpi, precision, timing
+from estool.adam import Adam
 from estool.es import CMAES
 from estool.mpi import usable_cores
 from estool.rollout import run_rollouts
 from estool.tf import tf
 from estool.timing import Row
+from estool.weights import save_initial_z
 
 from doomreal import DoomReal
 from doomrnn import Dream
+from lstm_gradient import training_variables
 from model import Controllers, WorldModel
-from rnn import MDNRNN, FastStep
+from rnn import MDNRNN, FastStep, mdn_losses
+from rnn_train import train_step as rnn_train_step
 from vae import VAE
+from vae_train import train_step as vae_train_step
 
 STEP_FLOPS = 2 * (578 * 2048 + 512 * 961)  # multiplications and additions of a step of M
 
@@ -178,13 +189,11 @@ def vae_rows(towers: int, batch: int = 100) -> list[Row]:
     """Training and encoding of V, ours and plain Keras layers, in turns."""
     from estool.adam import Adam
 
-    from vae_train import train_step
-
     frames = np.random.default_rng(0).integers(0, 256, (256, 64, 64, 3), np.uint8)
     few = tf.constant(frames[:batch])
     kind = precision.resolve("auto")
     vae = VAE(64, kind)
-    ours = train_step(vae, Adam(vae.variables), towers)
+    ours = vae_train_step(vae, Adam(vae.variables), towers)
     theirs, encoder = keras_vae_step()
     seed, rate = tf.constant([1, 2]), tf.constant(1e-4)
     training = timing.seconds(
@@ -217,6 +226,77 @@ def vae_rows(towers: int, batch: int = 100) -> list[Row]:
     return rows
 
 
+def rnn_rows(towers: int, streams: int = 100, steps: int = 64) -> list[Row]:
+    """Training of M, ours and a Keras LSTM layer with automatic differentiation, in turns."""
+    kind = precision.resolve("auto")
+    rnn = MDNRNN(64)
+    variables = [tf.Variable(v) for v in training_variables(rnn)]
+    ours = rnn_train_step(variables, Adam(variables), 1.0, towers, tf.as_dtype(kind))
+    rng = np.random.default_rng(0)
+    shape = (steps + 1, streams, 64)
+    chunk = {
+        "mu": rng.standard_normal(shape, np.float32),
+        "logvar": np.full(shape, -1, np.float32),
+        **{name: np.zeros(shape[:2], np.float32)[:-1] for name in ("action", "fresh", "restart")},
+        "known": np.ones((steps, streams), np.float32),
+    }
+    chunk = {name: tf.constant(value) for name, value in chunk.items()}
+    state, seed = [tf.zeros((streams, rnn.hidden))] * 2, tf.constant([1, 2])
+    theirs = keras_rnn_step()
+    x = tf.constant(rng.standard_normal((streams, steps, 66), np.float32))
+    z = tf.constant(rng.standard_normal((streams, steps, 64), np.float32))
+    measured = timing.seconds(
+        {"ours": lambda: ours(chunk, state, seed, tf.constant(1e-3)), "keras": lambda: theirs(x, z)}
+    )
+    our, keras = (streams * steps / measured[name] for name in ("ours", "keras"))
+    return [
+        Row("M training, plain Keras layers", keras, "timesteps/s"),
+        Row(f"M training, {kind}", our, "timesteps/s", our / keras, "Keras layers"),
+    ]
+
+
+def keras_rnn_step():
+    """A training step of M with a Keras LSTM and automatic differentiation, in float32."""
+    lstm = tf.keras.layers.LSTM(512, return_sequences=True)
+    dense = tf.keras.layers.Dense(961)
+    optimiser = tf.keras.optimizers.Adam(1e-3, clipvalue=1.0)
+
+    @tf.function
+    def step(x, z):
+        with tf.GradientTape() as tape:
+            output = tf.reshape(dense(lstm(x)), (-1, 961))
+            rows = tf.zeros(len(output))
+            z_loss, restart_loss = mdn_losses(output, tf.reshape(z, (-1, 64)), rows, rows + 1)
+            loss = z_loss + restart_loss
+        variables = lstm.trainable_variables + dense.trainable_variables
+        optimiser.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return loss
+
+    return step
+
+
+def rank_rows(model: WorldModel) -> list[Row]:
+    """train.py itself with one single-threaded rank and with two."""
+    rates = {}
+    with tempfile.TemporaryDirectory() as folder:
+        model.vae.save(Path(folder) / "vae.json")
+        model.rnn.save(Path(folder) / "rnn.json")
+        save_initial_z(Path(folder) / "initial_z.json", *model.initial_z)
+        for count in (1, 2):
+            command = f"train.py -n {count} --models {folder} --directory {folder}/{count} "
+            command += "--population 32 --generations 4 --max_length 100"
+            environment = os.environ | dict.fromkeys(mpi.THREADS, "1")
+            output = subprocess.run(
+                [sys.executable, *command.split()],
+                env=environment, check=True, capture_output=True, text=True,
+            ).stdout  # fmt: skip
+            rates[count] = max(float(rate) for rate in re.findall(r"(\d+) steps/s", output))
+    return [
+        Row("train.py, 1 rank on 1 thread", rates[1], "steps/s"),
+        Row("train.py, 2 ranks", rates[2], "steps/s", rates[2] / rates[1], "1 rank"),
+    ]
+
+
 def main(argv=None):
     parser = cli.parser(__doc__)
     parser.add_argument("--json", action="store_true", help="print json")
@@ -225,6 +305,7 @@ def main(argv=None):
     model = never_ending(WorldModel(VAE(64), MDNRNN(64), (np.zeros((1, 64), np.float32),) * 2))
     rows = [Row(f"sgemm, {usable_cores()} cores", timing.sgemm_gflops(), "GFLOP/s")]
     rows += dream_rows(model) + generation_rows(model) + game_rows() + vae_rows(towers)
+    rows += rnn_rows(towers) + rank_rows(model)
     timing.show(rows, args.json)
 
 

@@ -68,8 +68,8 @@ class Series:
         """The arrays of T steps from frames (T + 1, B): what M sees and what it should predict."""
         now, after = frames[:-1], frames[1:]
         return {
-            "mu": self.mu[frames],  # (T + 1, B, Z)
-            "logvar": self.logvar[frames],
+            "mu": self.mu[frames].astype(np.float32),  # (T + 1, B, Z)
+            "logvar": self.logvar[frames].astype(np.float32),
             "action": self.action[now],  # (T, B)
             "fresh": self.restart[now],
             "restart": self.restart[after],

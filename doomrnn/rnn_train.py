@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-from rnn_data import Series, passes, streams
 
 from estool import checkpoint, cli, interrupts, pictures, precision, progress
 from estool.adam import Adam
@@ -25,6 +24,7 @@ from estool.weights import save_initial_z, write_json
 
 from lstm_gradient import Batch, file_variables, loss_and_gradients, losses, training_variables
 from rnn import MDNRNN, FastStep, Rows, sample_z
+from rnn_data import Series, passes, streams
 
 Z_SIZE = 64  # paper, appendix A.2
 INITIAL = 1000  # episodes whose first latents the dream starts from (reference doomrnn/series.py)
@@ -69,8 +69,7 @@ def learning_rate(part: float, args) -> float:
 
 def make_batch(chunk: dict, noise) -> Batch:
     """T steps from a chunk of series and noise (T + 1, B, Z); z is drawn anew each time."""
-    mu, logvar = (tf.cast(chunk[name], tf.float32) for name in ("mu", "logvar"))
-    z = mu + tf.exp(logvar / 2) * noise
+    z = chunk["mu"] + tf.exp(chunk["logvar"] / 2) * noise
     inputs = (z[:-1], chunk["action"][:, :, None], chunk["fresh"][:, :, None])
     restart = chunk["restart"]  # beyond it lies another episode, whose first z nobody can predict
     return Batch(tf.concat(inputs, axis=2), z[1:], restart, 1 - restart, chunk["known"])
@@ -150,7 +149,7 @@ class HeldOut:
         """NLL of the guess that each latent stays where it is, with the best deviation for each."""
         squares, count = 0, 0
         for chunk, noise in self._chunks():
-            z = chunk["mu"] + np.exp(chunk["logvar"].astype(np.float32) / 2) * noise
+            z = chunk["mu"] + np.exp(chunk["logvar"] / 2) * noise
             change = (z[1:] - z[:-1])[chunk["restart"] == 0].astype(np.float64)
             squares, count = squares + (change**2).sum(axis=0), count + len(change)
         return float(0.5 * (np.log(2 * np.pi * squares / count) + 1).mean())

@@ -1,0 +1,90 @@
+"""What M is trained on: whole encoded episodes, side by side, cut into chunks.
+
+An importable module, no command; reads series/series.npz. An episode's LSTM state is carried from
+chunk to chunk. Shapes: N episodes, F frames, Z latents, A actions, B streams, T steps.
+"""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from estool.errors import UserError
+
+
+class Series:
+    """The encoded episodes: mu and logvar float16 (N, F, Z), action float16 (N, F, A)."""
+
+    def __init__(self, path: Path, z_size: int = 32, action_size: int = 3):
+        """Raises UserError naming the file where it is missing, damaged or of another form."""
+        names = ("mu", "logvar", "action")
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                self.mu, self.logvar, self.action = (file[name] for name in names)
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError(f"{path} cannot be read as encoded episodes: {error}") from error
+        episodes = self.mu.shape[:2]
+        expected = [(*episodes, z_size), (*episodes, z_size), (*episodes, action_size)]
+        found = [self.mu.shape, self.logvar.shape, self.action.shape]
+        if found != expected or self.mu.ndim != 3 or len(self.mu) < 2:
+            raise UserError(
+                f"{path}: expected mu, logvar, action of shapes {expected} and at least 2 "
+                f"episodes, found {found}"
+            )
+        self.path = path
+
+    def split(self, held_out: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Episodes for training and `held_out` for testing, at most a quarter of all."""
+        order = np.random.default_rng([seed, 0]).permutation(len(self.mu))
+        count = max(1, min(held_out, len(order) // 4))
+        return np.sort(order[count:]), order[:count]
+
+    def memory(self) -> int:
+        """Bytes that the arrays hold."""
+        return sum(array.nbytes for array in (self.mu, self.logvar, self.action))
+
+    def chunk(self, episodes: np.ndarray, start: int, steps: int) -> dict[str, np.ndarray]:
+        """T steps of B episodes from frame `start`: what M sees and what it should predict."""
+        frames = slice(start, start + steps + 1)
+        return {
+            "mu": self.mu[episodes, frames].swapaxes(0, 1),  # (T + 1, B, Z)
+            "logvar": self.logvar[episodes, frames].swapaxes(0, 1),
+            "action": self.action[episodes, frames][:, :-1].swapaxes(0, 1),  # (T, B, A)
+        }
+
+    def chunks(self, steps: int) -> int:
+        """How many chunks of `steps` an episode has; what is left of it is left out."""
+        count = (self.mu.shape[1] - 1) // steps
+        if not count:
+            raise UserError(
+                f"{self.path}: episodes of {self.mu.shape[1]} frames are too short for {steps} "
+                "steps (--length)"
+            )
+        return count
+
+
+def passes(
+    series: Series, episodes: np.ndarray, count: int, steps: int, seed: int, position: list[int]
+) -> Iterator[tuple[dict[str, np.ndarray], list[int]]]:
+    """Endless chunks of `count` episodes from their first frames on, shuffled anew each pass.
+
+    With each chunk comes the position [pass, batch, chunk] that the next one has; chunk 0 begins
+    episodes. Generators started at the same position go on alike.
+    """
+    epoch, batch, chunk = position
+    chunks, batches = series.chunks(steps), len(episodes) // count
+    if not batches:
+        raise UserError(
+            f"{series.path}: {len(episodes)} episodes are too few for {count} side by side "
+            "(--batch)"
+        )
+    while True:
+        order = np.random.default_rng([seed, 1, epoch]).permutation(episodes)
+        while batch < batches:
+            chosen = order[batch * count : (batch + 1) * count]
+            part = series.chunk(chosen, chunk * steps, steps)
+            chunk = (chunk + 1) % chunks
+            batch += chunk == 0
+            yield part, [epoch, batch, chunk] if batch < batches else [epoch + 1, 0, 0]
+        epoch, batch = epoch + 1, 0

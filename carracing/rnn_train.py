@@ -1,0 +1,279 @@
+"""Train M on the encoded episodes.
+
+Reads series/series.npz (and tf_vae/vae.json for a picture). Writes tf_rnn/rnn.json, the weights
+that did best on held-out episodes, tf_initial_z/initial_z.json, a checkpoint, the log
+rnn.hist.json, loss.png and dream.png (a held-out episode beside M's dream of it under the same
+actions), and TensorBoard scalars in runs/rnn.
+
+  python rnn_train.py --preset laptop      6 000 steps of 11 100 frames: 20 minutes on 2 cores
+  python rnn_train.py --preset paper       the reference's sizes: 4 000 steps of 999 frames
+  python rnn_train.py --minutes 15         whatever is done by then
+
+Started again it goes on from its last checkpoint; --restart begins anew.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from estool import checkpoint, cli, interrupts, pictures, precision, progress
+from estool.adam import Adam
+from estool.tf import tf
+from estool.weights import save_initial_z, write_json
+
+from lstm_gradient import Batch, file_variables, loss_and_gradients, losses, training_variables
+from rnn import MDNRNN, FastStep, Rows, sample_z
+from rnn_data import Series, passes
+
+Z_SIZE = 32  # paper, appendix A.2
+INITIAL = 1000  # episodes whose first latents the dream starts from (reference carracing/series.py)
+NAMES = ("z", "held_out_z")
+PRESETS = {
+    "smoke": {"steps": 4, "batch": 4, "length": 8, "log_every": 2, "precision": "float32"},
+    "laptop": {},
+    # reference carracing/rnn_train.py: whole episodes, rate 1e-3 all along
+    "paper": {"steps": 4_000, "length": 999, "flat": 1.0},
+}
+
+
+def parse(argv=None):
+    parser = cli.parser(__doc__, PRESETS)
+    add = parser.add_argument
+    add("--steps", type=cli.positive_int, default=6_000, help="optimiser steps in all")
+    add("--minutes", type=cli.positive_float, help="end after so long, if that comes first")
+    add("--batch", type=cli.positive_int, default=100, help="episodes side by side")  # reference
+    add("--length", type=cli.positive_int, default=111, help="steps the gradient goes back")
+    add("--learning_rate", type=cli.positive_float, default=1e-3, help="Adam's, to begin with")
+    add("--flat", type=cli.fraction, default=0.5, help="part of the run before it decays")
+    add("--final_rate", type=cli.positive_float, default=3e-5, help="where its decay ends")
+    add("--clip", type=cli.positive_float, default=1.0, help="bound of a gradient's elements")
+    add("--held_out", type=cli.positive_int, default=50, help="episodes kept for testing")
+    add("--log_every", type=cli.positive_int, default=200, help="steps between held-out tests")
+    add("--precision", choices=precision.CHOICES, default="auto", help="of the matrix products")
+    add("--seed", type=cli.non_negative_int, default=0, help="fixes weights, order and noise")
+    add("--restart", action="store_true", help="begin anew, over an earlier checkpoint")
+    add("--series", type=Path, default=Path("series/series.npz"), help="encoded episodes")
+    add("--vae", type=Path, default=Path("tf_vae/vae.json"), help="V, to draw dream.png")
+    add("--output", type=Path, default=Path("tf_rnn"), help="folder of the results")
+    add("--initial_z", type=Path, default=Path("tf_initial_z/initial_z.json"), help="first latents")
+    return cli.parse(parser, PRESETS, argv)
+
+
+def learning_rate(part: float, args) -> float:
+    """The first rate for the `flat` part of the run, then an exponential decay to the last."""
+    decayed = max(0.0, part - args.flat) / max(1e-9, 1 - args.flat)
+    return args.learning_rate * (args.final_rate / args.learning_rate) ** decayed
+
+
+def make_batch(chunk: dict, noise) -> Batch:
+    """T steps from a chunk of series and noise (T + 1, B, Z); z is drawn anew each time."""
+    mu, logvar = (tf.cast(chunk[name], tf.float32) for name in ("mu", "logvar"))
+    z = mu + tf.exp(logvar / 2) * noise
+    return Batch(tf.concat((z[:-1], tf.cast(chunk["action"], tf.float32)), axis=2), z[1:])
+
+
+def train_step(variables, optimiser: Adam, clip: float, towers: int, dtype):
+    """A tf.function (chunk, state, seed (2,), rate) -> (mean loss, the last state)."""
+
+    @tf.function
+    def step(chunk, state, seed, rate):
+        batch = make_batch(chunk, tf.random.stateless_normal(chunk["mu"].shape, seed))
+        scale = float(np.prod(batch.z.shape))
+        count = batch.x.shape[1]
+        sizes = [len(part) for part in np.array_split(np.arange(count), min(towers, count))]
+        parts = zip(*(tf.split(v, sizes, axis=1) for v in batch), strict=True)
+        states = zip(*(tf.split(v, sizes) for v in state), strict=True)
+        values = [tf.identity(v) for v in variables]
+        results = [
+            loss_and_gradients(values, Batch(*part), part_state, scale, dtype)
+            for part, part_state in zip(parts, states, strict=True)
+        ]
+        sums, gradients, states = zip(*results, strict=True)
+        totals = (tf.add_n(part) for part in zip(*gradients, strict=True))
+        optimiser.apply([tf.clip_by_value(total, -clip, clip) for total in totals], rate)
+        state = [tf.concat(part, axis=0) for part in zip(*states, strict=True)]
+        return tf.add_n(sums) / scale, state
+
+    return step
+
+
+class HeldOut:
+    """Held-out episodes, with one noise for all tests."""
+
+    def __init__(self, series: Series, episodes: np.ndarray, steps: int, dtype):
+        self.series, self.episodes, self.steps = series, episodes, steps
+        self._losses = tf.function(
+            lambda chunk, noise, variables, state: losses(
+                variables, make_batch(chunk, noise), state, dtype
+            )
+        )
+
+    def _chunks(self):
+        rng = np.random.default_rng(0)
+        for index in range(self.series.chunks(self.steps)):
+            chunk = self.series.chunk(self.episodes, index * self.steps, self.steps)
+            yield chunk, rng.standard_normal(chunk["mu"].shape, np.float32)
+
+    def run(self, variables) -> float:
+        """NLL of a latent."""
+        hidden = variables[0].shape[1] // 4
+        state = [tf.zeros((len(self.episodes), hidden))] * 2
+        total, count = 0.0, 0
+        for chunk, noise in self._chunks():
+            z_sum, state = self._losses(chunk, noise, variables, state)
+            total, count = total + float(z_sum), count + noise[1:].size
+        return total / count
+
+    def persistence(self) -> float:
+        """NLL of the guess that each latent stays where it is, with the best deviation for each."""
+        squares, count = 0, 0
+        for chunk, noise in self._chunks():
+            z = chunk["mu"] + np.exp(chunk["logvar"].astype(np.float32) / 2) * noise
+            change = (z[1:] - z[:-1]).reshape(-1, z.shape[2]).astype(np.float64)
+            squares, count = squares + (change**2).sum(axis=0), count + len(change)
+        return float(0.5 * (np.log(2 * np.pi * squares / count) + 1).mean())
+
+
+class Training:
+    """M, its optimiser, its place in the data and its log, kept together in checkpoints."""
+
+    def __init__(self, args, towers: int, dtype):
+        self.args, self.dtype = args, dtype
+        self.path = args.output / "checkpoint.npz"
+        self.rnn = MDNRNN(Z_SIZE, seed=args.seed)
+        self.variables = [tf.Variable(v) for v in training_variables(self.rnn)]
+        self.optimiser = Adam(self.variables)
+        self.update = train_step(self.variables, self.optimiser, args.clip, towers, dtype)
+        self.state = [tf.Variable(tf.zeros((args.batch, self.rnn.hidden))) for _ in range(2)]
+        self.step, self.seconds, self.position, self.log = 0, 0.0, [0, 0, 0], []
+        self.best = np.inf
+        everything = [*self.optimiser.state(), *self.state]
+        saved = None
+        if not args.restart:
+            saved = checkpoint.load(self.path, [v.shape for v in everything])
+        if saved:
+            for variable, array in zip(everything, saved[0], strict=True):
+                variable.assign(array)
+            for name in ("step", "seconds", "position", "log", "best"):
+                setattr(self, name, saved[1][name])
+            print(f"going on from step {self.step} of {self.path}")
+
+    def save(self) -> None:
+        """Write the log and the checkpoint."""
+        write_json(self.args.output / "rnn.hist.json", self.log)
+        arrays = [variable.numpy() for variable in [*self.optimiser.state(), *self.state]]
+        names = ("step", "seconds", "position", "log", "best")
+        checkpoint.save(self.path, arrays, **{name: getattr(self, name) for name in names})
+
+    def part(self) -> float:
+        """How much of the run is done, by steps or by time, whichever is further."""
+        minutes = self.args.minutes
+        by_time = self.seconds / 60 / minutes if minutes else 0.0
+        return max(self.step / self.args.steps, by_time)
+
+    def advance(self, chunk: dict) -> tf.Tensor:
+        """One optimiser step; the mean loss."""
+        if self.position[2] == 0:  # episodes begin
+            for variable in self.state:
+                variable.assign(tf.zeros_like(variable))
+        seed = tf.constant([self.args.seed, self.step], tf.int32)
+        rate = tf.constant(learning_rate(self.part(), self.args), tf.float32)
+        loss, state = self.update(chunk, [tf.identity(v) for v in self.state], seed, rate)
+        for variable, value in zip(self.state, state, strict=True):
+            variable.assign(value)
+        self.step += 1
+        return loss
+
+    def test(self, test: HeldOut, train_loss, scalars) -> str:
+        """Log the losses, keep the weights if they are the best; returns a line to print."""
+        measured = test.run([tf.identity(v) for v in self.variables])
+        row = [self.step, round(self.seconds, 1), train_loss, measured]
+        self.log.append([round(float(value), 5) for value in row])
+        for name, value in zip(NAMES, row[2:], strict=True):
+            scalars.scalar(f"rnn/{name}", value, self.step)
+        curves = {name: [line[i + 2] for line in self.log] for i, name in enumerate(NAMES)}
+        pictures.save_curves(self.args.output / "loss.png", [line[0] for line in self.log], curves)
+        better = measured < self.best
+        if better:
+            self.best = measured
+            self.rnn.variables = file_variables(self.rnn, self.variables)
+            self.rnn.save(self.args.output / "rnn.json")
+        return (
+            f"step {self.step}: z {train_loss:.4f}, held out {measured:.4f}, "
+            f"{self.seconds / 60:.1f} min{', kept' if better else ''}"
+        )
+
+
+def draw_dream(path, rnn: MDNRNN, vae, series: Series, episode: int, seed: int) -> None:
+    """Save a picture: above an episode as V sees it, below M's dream under the same actions."""
+    warm_up, every, shown = 16, 8, 12
+    real = series.mu[episode, : warm_up + every * shown].astype(np.float32)
+    action = series.action[episode]
+    rows, rng = Rows(FastStep(rnn)), np.random.default_rng(seed)
+    rows.start(1)
+    dreamed = [real[0]]
+    for t in range(len(real) - 1):
+        rows.advance(dreamed[-1][None], action[t : t + 1])
+        noise = rng.random((1, Z_SIZE), np.float32), rng.standard_normal((1, Z_SIZE), np.float32)
+        dreamed.append(real[t + 1] if t < warm_up else sample_z(rows.predict(), *noise)[0])
+    lines = [vae.decode(np.stack(z)[warm_up::every]) for z in (real, dreamed)]
+    if len(lines[0]):
+        pictures.save(path, pictures.rows([pictures.to_uint8(line) for line in lines], scale=2))
+
+
+def finish(args, test: HeldOut, series: Series, episode: int) -> None:
+    """Print the verdict on the weights that were kept, and draw the dream."""
+    rnn = MDNRNN(Z_SIZE).load(args.output / "rnn.json")
+    variables = [tf.constant(v) for v in training_variables(rnn)]
+    print(
+        f"{args.output / 'rnn.json'}: held out z {test.run(variables):.4f} (a latent that stays: "
+        f"{test.persistence():.4f})"
+    )
+    if args.vae.is_file():
+        from vae import VAE  # here, because only this picture needs V
+
+        vae = VAE(Z_SIZE).load(args.vae)
+        draw_dream(args.output / "dream.png", rnn, vae, series, episode, args.seed)
+
+
+def main(argv=None):
+    args = parse(argv)
+    series = Series(args.series, Z_SIZE)
+    episodes, held_out = series.split(args.held_out, args.seed)
+    towers = precision.use_towers()
+    dtype = tf.as_dtype(precision.resolve(args.precision))
+    work = 20_000 * args.batch * args.length + 600_000_000  # what a step keeps for its gradient
+    print(
+        f"{args.series}: {len(series.mu)} episodes of {series.mu.shape[1]} frames, "
+        f"{len(held_out)} held out; {dtype.name}; "
+        f"needs about {(series.memory() + work) / 1e9:.1f} GB of memory and 0.1 GB of disk"
+    )
+    save_initial_z(args.initial_z, series.mu[:INITIAL, 0], series.logvar[:INITIAL, 0])
+    test = HeldOut(series, held_out, min(args.length, 111), dtype)
+    training = Training(args, towers, dtype)
+    cli.save_settings(args.output / "rnn.settings.json", args)
+    scalars = progress.Scalars("runs/rnn", training.step)
+    data = passes(series, episodes, args.batch, args.length, args.seed, training.position)
+    recent, start = [], time.monotonic() - training.seconds
+    bar = progress.bar(args.steps, "steps", "training M", training.step)
+    with bar, interrupts.deferred() as stop:
+        while training.part() < 1:
+            chunk, position = next(data)
+            recent.append(training.advance(chunk))
+            training.position = position
+            training.seconds = time.monotonic() - start
+            bar.update()
+            if training.step % args.log_every == 0 or training.part() >= 1:
+                bar.write(training.test(test, np.mean(recent), scalars))
+                training.save()
+                recent = []
+            if stop.requested:
+                training.save()
+                raise KeyboardInterrupt
+    scalars.close()
+    finish(args, test, series, held_out[0])
+
+
+if __name__ == "__main__":
+    cli.run(main)
