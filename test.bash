@@ -10,7 +10,7 @@ source setup.bash || exit
 
 # Two threads whatever the machine: tests run small sizes, where more only get in each other's way.
 export OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 MKL_NUM_THREADS=2
-export TF_NUM_INTRAOP_THREADS=2 TF_NUM_INTEROP_THREADS=2 TF_CPP_MIN_LOG_LEVEL=2
+export TF_NUM_INTRAOP_THREADS=2 TF_NUM_INTEROP_THREADS=2 TF_CPP_MIN_LOG_LEVEL=3
 export SDL_VIDEODRIVER=dummy SDL_AUDIODRIVER=dummy MPLBACKEND=agg
 
 SECONDS=0

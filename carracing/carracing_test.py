@@ -144,10 +144,10 @@ def test_batched_simulate_equals_one_rollout_at_a_time_to_the_last_bit(model, wo
     rng = np.random.default_rng(0)
     controllers = Controllers(rng.standard_normal((5, 867)) * 0.1)
     seeds = np.array([11, 12, 13, 14, 11])
-    together = simulate(world, controllers, seeds, 150, batch=3)
+    together = simulate(world, controllers, seeds, 100, batch=3)
     for k in range(5):
         one = Controllers(controllers.parameters[k : k + 1])
-        alone = simulate(world, one, seeds[k : k + 1], 150)
+        alone = simulate(world, one, seeds[k : k + 1], 100)
         assert (together[0][k], together[1][k]) == (alone[0][0], alone[1][0])
     assert len(set(together[0].tolist())) == 5
 
@@ -194,11 +194,9 @@ def test_finished_laps_are_counted_by_their_seeds(model):
 
 
 def test_random_policy_scores_far_below_a_driver(world):
-    seeds = np.arange(5000, 5006)
-    returns, lengths = run_rollouts(world, random_policy(seeds), seeds, 300)
-    again, _ = run_rollouts(world, random_policy(seeds), seeds, 300, batch=2)
-    np.testing.assert_array_equal(returns, again)
-    assert -150 < returns.mean() < 80 and lengths.max() == 300
+    seeds = np.arange(5000, 5004)
+    returns, lengths = run_rollouts(world, random_policy(seeds), seeds, 200)
+    assert -50 < returns.mean() < 80 and lengths.max() == 200
 
 
 @pytest.mark.parametrize("policy", ["reference", "brownian", "both"])
@@ -214,10 +212,10 @@ def test_recorded_frame_precedes_its_action(policy):
         observation, *_ = game.step(action.astype(np.float32))
 
 
-def test_one_episode_in_eight_is_drawn_by_stock():
+def test_one_episode_in_ten_is_drawn_by_stock():
     args = extract.parse(["--preset", "laptop"])
     kinds = [extract.renderer_of(seed, args) for seed in range(1_000_000, 1_000_800)]
-    assert kinds.count("stock") == 100
+    assert kinds.count("stock") == 80
     paper = extract.parse(["--preset", "paper"])
     assert {extract.renderer_of(seed, paper) for seed in range(16)} == {"stock"}
 
@@ -277,11 +275,14 @@ def test_scoring_from_the_command_line_and_in_one_process(room, monkeypatch, cap
     assert capsys.readouterr().out.count("trial") == 2
 
 
-def test_pictures_of_the_game_and_of_the_dream(room):
+def test_pictures_of_the_game_and_of_the_dream(room, monkeypatch, capsys):
     video = ("--video", "a.mp4", "--strip", "a.png", "--max_length", "12")
     assert "steps 12" in run(room, "python", "model.py", "render", AGENT, *video)
     video = ("--video", "b.gif", "--strip", "b.png", "--max_length", "9")
-    assert "steps 9" in run(room, "python", "dream_model.py", AGENT, "3", *video)
+    monkeypatch.chdir(room)
+    monkeypatch.setattr(dream_model.precision, "use_threads", lambda _: None)  # too late here
+    dream_model.main([AGENT, "3", *video])
+    assert "steps 9" in capsys.readouterr().out
     for name in ("a.mp4", "a.png", "b.gif", "b.png"):
         assert (room / name).stat().st_size > 2000
 

@@ -230,7 +230,7 @@ def main(argv=None):
     parser = cli.parser(__doc__)
     parser.add_argument("--vae", default="vae/vae.json", help="weights of V")
     parser.add_argument("--rnn", default="rnn/rnn.json", help="weights of M")
-    parser.add_argument("--initial-z", default="initial_z/initial_z.json", help="first latents")
+    parser.add_argument("--initial_z", default="initial_z/initial_z.json", help="first latents")
     parser.add_argument(
         "--temperature", type=cli.positive_float, default=TEMPERATURE, help="above 1: stranger"
     )

@@ -180,6 +180,15 @@ def test_colours_are_those_of_stock_and_not_inverted():
         assert image.std() > 20
 
 
+def test_a_kerb_without_width_is_drawn():
+    """On one track in 75 two corners of a kerb fall together, and its border has no direction."""
+    env = room.FastCarRacing()
+    with np.errstate(invalid="raise"):
+        env.reset(seed=1039)
+    quad = np.array(env.road_poly[321][0])
+    assert (quad[0] == quad[1]).all()
+
+
 def test_stock_crop_drops_the_dashboard_and_is_bilinear():
     frame, _ = gymnasium.make("CarRacing-v3").reset(seed=0)
     assert frame[84:].max() < 255

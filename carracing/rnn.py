@@ -13,6 +13,8 @@ from estool.rows import take_rows
 from estool.tf import tf
 from estool.weights import load_weights, save_weights
 
+BLOCK = 256  # rows whose numbers stay in the cache while they are sampled
+
 
 class MDNRNN:
     """The four variables of M, float32, in the order and layout of the reference's rnn.json.
@@ -82,24 +84,32 @@ def sample_z(mixture, uniform, normal, temperature=1.0) -> np.ndarray:
     mixture (B, 3, K, Z) from `Rows.predict`, uniform and normal (B, Z), one number a latent.
     Temperature divides the log weights and multiplies the variance (paper, appendix A.2).
     """
-    logmix, means, logstds = mixture[:, 0], mixture[:, 1], mixture[:, 2]
-    weight = logmix - logmix.max(axis=1, keepdims=True)  # (B, K, Z)
+    z = np.empty_like(uniform)
+    for start in range(0, len(z), BLOCK):
+        rows = slice(start, start + BLOCK)
+        _sample_block(mixture[rows], uniform[rows], normal[rows], temperature, z[rows])
+    return z
+
+
+def _sample_block(mixture, uniform, normal, temperature, z):
+    rows, _, mixtures, z_size = mixture.shape
+    logmix = mixture[:, 0]  # (B, K, Z)
+    weight = np.empty((mixtures, rows, z_size), np.float32)
+    np.subtract(logmix.transpose(1, 0, 2), logmix.max(axis=1), out=weight)
     weight *= np.float32(1 / temperature)
     np.exp(weight, out=weight)
-    mixtures = weight.shape[1]
     for k in range(1, mixtures):
-        weight[:, k] += weight[:, k - 1]
-    threshold = uniform * weight[:, -1]
-    mean, std = means[:, 0].copy(), logstds[:, 0].copy()
-    for k in range(1, mixtures):
-        chosen = threshold >= weight[:, k - 1]
-        np.copyto(mean, means[:, k], where=chosen)
-        np.copyto(std, logstds[:, k], where=chosen)
-    np.exp(std, out=std)
-    std *= normal
-    std *= np.float32(np.sqrt(temperature))
-    std += mean
-    return std
+        weight[k] += weight[k - 1]
+    threshold = uniform * weight[-1]
+    chosen = np.zeros((rows, z_size), np.intp)
+    for k in range(mixtures - 1):
+        chosen += threshold >= weight[k]
+    # Gathering is twice as fast as copying where a mask is true, which no processor can foresee.
+    at = np.arange(rows)[:, None], chosen, np.arange(z_size)
+    np.exp(mixture[:, 2][at], out=z)
+    z *= normal
+    z *= np.float32(np.sqrt(temperature))
+    z += mixture[:, 1][at]
 
 
 class FastStep:

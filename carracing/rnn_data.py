@@ -45,13 +45,17 @@ class Series:
         return sum(array.nbytes for array in (self.mu, self.logvar, self.action))
 
     def chunk(self, episodes: np.ndarray, start: int, steps: int) -> dict[str, np.ndarray]:
-        """T steps of B episodes from frame `start`: what M sees and what it should predict."""
+        """T steps of B episodes from frame `start`, float32: what M sees and should predict."""
         frames = slice(start, start + steps + 1)
         return {
-            "mu": self.mu[episodes, frames].swapaxes(0, 1),  # (T + 1, B, Z)
-            "logvar": self.logvar[episodes, frames].swapaxes(0, 1),
-            "action": self.action[episodes, frames][:, :-1].swapaxes(0, 1),  # (T, B, A)
+            "mu": self._columns(self.mu[episodes, frames]),  # (T + 1, B, Z)
+            "logvar": self._columns(self.logvar[episodes, frames]),
+            "action": self._columns(self.action[episodes, frames][:, :-1]),  # (T, B, A)
         }
+
+    @staticmethod
+    def _columns(values: np.ndarray) -> np.ndarray:
+        return values.swapaxes(0, 1).astype(np.float32)  # time first
 
     def chunks(self, steps: int) -> int:
         """How many chunks of `steps` an episode has; what is left of it is left out."""

@@ -68,9 +68,8 @@ def learning_rate(part: float, args) -> float:
 
 def make_batch(chunk: dict, noise) -> Batch:
     """T steps from a chunk of series and noise (T + 1, B, Z); z is drawn anew each time."""
-    mu, logvar = (tf.cast(chunk[name], tf.float32) for name in ("mu", "logvar"))
-    z = mu + tf.exp(logvar / 2) * noise
-    return Batch(tf.concat((z[:-1], tf.cast(chunk["action"], tf.float32)), axis=2), z[1:])
+    z = chunk["mu"] + tf.exp(chunk["logvar"] / 2) * noise
+    return Batch(tf.concat((z[:-1], chunk["action"]), axis=2), z[1:])
 
 
 def train_step(variables, optimiser: Adam, clip: float, towers: int, dtype):
@@ -129,7 +128,7 @@ class HeldOut:
         """NLL of the guess that each latent stays where it is, with the best deviation for each."""
         squares, count = 0, 0
         for chunk, noise in self._chunks():
-            z = chunk["mu"] + np.exp(chunk["logvar"].astype(np.float32) / 2) * noise
+            z = chunk["mu"] + np.exp(chunk["logvar"] / 2) * noise
             change = (z[1:] - z[:-1]).reshape(-1, z.shape[2]).astype(np.float64)
             squares, count = squares + (change**2).sum(axis=0), count + len(change)
         return float(0.5 * (np.log(2 * np.pi * squares / count) + 1).mean())

@@ -49,7 +49,7 @@ def run_dream(args, model, controllers) -> None:
             if not viewer.show(picture):
                 break
     if args.strip:
-        pictures.save(args.strip, strip(shown))
+        pictures.save(args.strip, strip(shown, ("dream",)))
     print(f"seed {args.seed} steps {len(shown)}")
 
 

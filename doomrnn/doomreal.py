@@ -6,12 +6,14 @@ the upper five sixths (rows 0:400 of 480), shrunk to 64x64. An importable module
 """
 
 import os
+import subprocess
 import tempfile
 from pathlib import Path
 
 import cv2
 import gymnasium
 import numpy as np
+import psutil
 import vizdoom
 
 from actions import discretise
@@ -40,7 +42,9 @@ class DoomReal(gymnasium.Env):
         self.steps = 0
         self.screen = np.zeros((rows, rows * 4 // 3, 3), np.uint8)  # the whole picture
         self._folder = tempfile.TemporaryDirectory()  # the game leaves its config file here
+        before = _children()
         self._game = _start_game(RESOLUTIONS[rows], self._folder.name)
+        self._guard = _guard(_children() - before)
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
         super().reset(seed=seed)
@@ -64,6 +68,8 @@ class DoomReal(gymnasium.Env):
 
     def close(self):
         self._game.close()
+        self._guard.kill()
+        self._guard.wait()
         self._folder.cleanup()
 
     def _observe(self) -> np.ndarray:
@@ -99,3 +105,19 @@ def _start_game(resolution: str, folder: str) -> vizdoom.DoomGame:
     finally:
         os.chdir(home)
     return game
+
+
+def _children() -> set[str]:
+    """The numbers of this process's children."""
+    return {str(child.pid) for child in psutil.Process().children()}
+
+
+def _guard(games: set[str]) -> subprocess.Popen:
+    """A shell that ends the game when this process has died, however: it waits for a pipe to close.
+
+    VizDoom's own process would wait for its next move for ever after a kill -9.
+    """
+    command = ["sh", "-c", 'read _; [ $# = 0 ] || kill -9 "$@"', "sh", *games]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    )

@@ -186,7 +186,8 @@ def play(dream: Dream, decode, episodes: int, max_steps: int | None, seed: int, 
     """
     import pygame  # here, because training needs no window
 
-    pygame.init()
+    pygame.display.init()  # not pygame.init(): that looks for a sound card
+    pygame.font.init()
     window = pygame.display.set_mode((WINDOW, WINDOW))
     font, clock = pygame.font.Font(None, 28), pygame.time.Clock()
     lengths, steps, running = [], 0, True
@@ -233,7 +234,7 @@ def main(argv=None):
     parser = cli.parser(__doc__)
     parser.add_argument("--vae", default="tf_models/vae.json", help="weights of V")
     parser.add_argument("--rnn", default="tf_models/rnn.json", help="weights of M")
-    parser.add_argument("--initial-z", default="tf_models/initial_z.json", help="first latents")
+    parser.add_argument("--initial_z", default="tf_models/initial_z.json", help="first latents")
     parser.add_argument(
         "--temperature", type=cli.positive_float, default=TEMPERATURE, help="above 1: harder"
     )

@@ -17,12 +17,13 @@ import numpy as np
 from estool import cli, precision, scores, seeds
 from estool.mpi import usable_cores
 from estool.rollout import run_rollouts
+from estool.rows import RowNoise, take_rows
 from estool.weights import load_controller, load_initial_z
 
 from actions import discretise
 from doomreal import DoomReal
 from doomrnn import TEMPERATURE, Dream
-from rnn import MDNRNN, FastStep, RowNoise, Rows, take_rows
+from rnn import MDNRNN, FastStep, Rows
 from vae import VAE
 
 Z_SIZE, HIDDEN = 64, 512

@@ -9,7 +9,6 @@ output column. Shapes: B rows, Z latents (64), A actions (1), H cells (512), K m
 import numpy as np
 
 from estool.precision import resolve
-from estool.rows import RowNoise as RowNoise
 from estool.rows import take_rows
 from estool.tf import tf
 from estool.weights import load_weights, save_weights

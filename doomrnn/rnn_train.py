@@ -5,7 +5,7 @@ that did best on held-out episodes, tf_initial_z/initial_z.json, a checkpoint, t
 rnn.hist.json, loss.png and dream.png (a held-out episode beside M's dream of it under the same
 actions), and TensorBoard scalars in runs/rnn.
 
-  python rnn_train.py --preset laptop      6 000 steps of 6 400 frames: half an hour on 2 cores
+  python rnn_train.py --preset laptop      5 000 steps of 6 400 frames: 20 minutes on 2 cores
   python rnn_train.py --preset paper       the reference's sizes: 400 passes
   python rnn_train.py --minutes 15         whatever is done by then
 
@@ -41,7 +41,7 @@ PRESETS = {
 def parse(argv=None):
     parser = cli.parser(__doc__, PRESETS)
     add = parser.add_argument
-    add("--steps", type=cli.positive_int, default=6_000, help="optimiser steps in all")
+    add("--steps", type=cli.positive_int, default=5_000, help="optimiser steps in all")
     add("--minutes", type=cli.positive_float, help="end after so long, if that comes first")
     add("--batch", type=cli.positive_int, default=100, help="streams side by side")  # reference
     add("--length", type=cli.positive_int, default=64, help="steps the gradient goes back")

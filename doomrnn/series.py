@@ -24,6 +24,7 @@ from vae import VAE
 
 Z_SIZE = 64
 ACTION_SHAPE = ()
+NAMES = ("mu", "logvar", "action", "length")  # of the arrays
 PART = 200  # recordings encoded between two saves
 PRESETS = {"smoke": {"precision": "float32"}, "laptop": {}, "paper": {"precision": "float32"}}
 
@@ -47,30 +48,29 @@ def encode_episode(vae: VAE, frames: np.ndarray, batch: int) -> tuple[np.ndarray
     return mu, logvar
 
 
-def encode_part(vae: VAE, source: recordings.Recordings, paths, batch: int, bar) -> dict:
-    """The arrays of series.npz for some recordings; the next is read while one is encoded."""
-    columns = {"mu": [], "logvar": [], "action": [], "length": []}
-    with ThreadPoolExecutor(1) as reader:
-        upcoming = reader.submit(source.load, paths[0])
-        for path in [*paths[1:], None]:
-            episode = upcoming.result()
-            if path:
-                upcoming = reader.submit(source.load, path)
-            if episode:
-                mu, logvar = encode_episode(vae, episode[0], batch)
-                values = (mu, logvar, episode[1].astype(np.float16), np.int32([len(mu)]))
-                for column, value in zip(columns.values(), values, strict=True):
-                    column.append(value)
-            bar.update()
-    if not columns["length"]:
+def encode_part(vae: VAE, source: recordings.Recordings, paths, args, bar) -> dict:
+    """The arrays of series.npz for some recordings, one read and encoded on each core at a time."""
+
+    def encode(path):
+        episode = source.load(path)
+        bar.update()
+        if episode is None:
+            return None
+        mu, logvar = encode_episode(vae, episode[0], args.batch)
+        return mu, logvar, episode[1].astype(np.float16), np.int32([len(mu)])
+
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        encoded = [columns for columns in pool.map(encode, paths) if columns is not None]
+    if not encoded:
         raise UserError(f"{source.folder}: {len(paths)} recordings on end cannot be read")
-    return {name: np.concatenate(column) for name, column in columns.items()}
+    columns = zip(*encoded, strict=True)
+    return {name: np.concatenate(column) for name, column in zip(NAMES, columns, strict=True)}
 
 
 def main(argv=None):
     args = parse(argv)
     source = recordings.Recordings(args.record, ACTION_SHAPE, args.max_files)
-    precision.use_threads(usable_cores())
+    precision.use_threads(1, usable_cores())
     vae = VAE(Z_SIZE, precision.resolve(args.precision)).load(args.vae)
     # Parts of another V or of other recordings lie in another folder and do not mix in.
     names = "".join(path.name for path in source.paths).encode()
@@ -84,11 +84,11 @@ def main(argv=None):
             if parts[-1].exists():
                 bar.update(len(paths))
                 continue
-            arrays = encode_part(vae, source, paths, args.batch, bar)
+            arrays = encode_part(vae, source, paths, args, bar)
             with atomic_path(parts[-1]) as temporary:
                 np.savez(temporary, **arrays)
     arrays = {}
-    for name in ("mu", "logvar", "action", "length"):
+    for name in NAMES:
         arrays[name] = np.concatenate([np.load(part, allow_pickle=False)[name] for part in parts])
     with atomic_path(args.output / "series.npz") as temporary:
         np.savez(temporary, **arrays)
