@@ -24,6 +24,7 @@ from vae import VAE
 
 Z_SIZE = 32
 ACTION_SHAPE = (3,)
+NAMES = ("mu", "logvar", "action")  # of the arrays
 PART = 50  # recordings encoded between two saves
 PRESETS = {
     "smoke": {"precision": "float32", "frames": 60},
@@ -53,29 +54,29 @@ def encode_episode(vae: VAE, frames: np.ndarray, batch: int) -> tuple[np.ndarray
 
 
 def encode_part(vae: VAE, source: recordings.Recordings, paths, args, bar) -> dict:
-    """The arrays of series.npz for some recordings; the next is read while one is encoded."""
-    columns = {"mu": [], "logvar": [], "action": []}
-    with ThreadPoolExecutor(1) as reader:
-        upcoming = reader.submit(source.load, paths[0])
-        for path in [*paths[1:], None]:
-            episode = upcoming.result()
-            if path:
-                upcoming = reader.submit(source.load, path)
-            if episode and len(episode[0]) == args.frames:
-                values = (*encode_episode(vae, episode[0], args.batch), episode[1])
-                for column, value in zip(columns.values(), values, strict=True):
-                    column.append(value.astype(np.float16))
-            bar.update()
-    if not columns["mu"]:
+    """The arrays of series.npz for some recordings, one read and encoded on each core at a time."""
+
+    def encode(path):
+        episode = source.load(path)
+        bar.update()
+        if episode is None or len(episode[0]) != args.frames:
+            return None
+        mu, logvar = encode_episode(vae, episode[0], args.batch)
+        return mu, logvar, episode[1].astype(np.float16)
+
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        encoded = [columns for columns in pool.map(encode, paths) if columns is not None]
+    if not encoded:
         text = f"expected episodes of {args.frames} frames (--frames)"
         raise UserError(f"{source.folder}: {text}, found none in {len(paths)} recordings on end")
-    return {name: np.stack(column) for name, column in columns.items()}
+    columns = zip(*encoded, strict=True)
+    return {name: np.stack(column) for name, column in zip(NAMES, columns, strict=True)}
 
 
 def main(argv=None):
     args = parse(argv)
     source = recordings.Recordings(args.record, ACTION_SHAPE, args.max_files)
-    precision.use_threads(usable_cores())
+    precision.use_threads(1, usable_cores())
     vae = VAE(Z_SIZE, precision.resolve(args.precision)).load(args.vae)
     # Parts of another V or of other recordings lie in another folder and do not mix in.
     names = "".join([str(args.frames), *(path.name for path in source.paths)]).encode()
@@ -93,14 +94,14 @@ def main(argv=None):
             with atomic_path(parts[-1]) as temporary:
                 np.savez(temporary, **arrays)
     arrays = {}
-    for name in ("mu", "logvar", "action"):
+    for name in NAMES:
         arrays[name] = np.concatenate([np.load(part, allow_pickle=False)[name] for part in parts])
     with atomic_path(args.output / "series.npz") as temporary:
         np.savez(temporary, **arrays)
     shutil.rmtree(args.output / "parts")
     count = len(arrays["mu"])
     skipped = len(source.paths) - count
-    damaged = f", {len(source.skipped)} damaged ones" if source.skipped else ""
+    damaged = f", {len(source.skipped)} of them damaged" if source.skipped else ""
     print(
         f"{args.output / 'series.npz'}: {count} episodes of {args.frames} frames; {skipped} "
         f"recordings skipped{damaged}"

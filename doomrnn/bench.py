@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import cli, mpi, precision, timing
+from estool import baseline, cli, mpi, precision, timing
 from estool.adam import Adam
 from estool.es import CMAES
 from estool.mpi import usable_cores
@@ -147,44 +147,6 @@ def game_rows(steps: int = 300) -> list[Row]:
     ]
 
 
-def keras_vae(z_size: int = 64):
-    """V in plain Keras layers: (encoder, decoder)."""
-    layers = tf.keras.layers
-    frame = tf.keras.Input((64, 64, 3))
-    x = frame
-    for filters in (32, 64, 128, 256):
-        x = layers.Conv2D(filters, 4, 2, activation="relu")(x)
-    x = layers.Flatten()(x)
-    encoder = tf.keras.Model(frame, [layers.Dense(z_size)(x), layers.Dense(z_size)(x)])
-    z = tf.keras.Input((z_size,))
-    x = layers.Reshape((1, 1, 1024))(layers.Dense(1024)(z))
-    for filters, side in ((128, 5), (64, 5), (32, 6)):
-        x = layers.Conv2DTranspose(filters, side, 2, activation="relu")(x)
-    x = layers.Conv2DTranspose(3, 6, 2, activation="sigmoid")(x)
-    return encoder, tf.keras.Model(z, x)
-
-
-def keras_vae_step(z_size: int = 64):
-    """A training step of V as one writes it with Keras layers, Keras' Adam, in float32."""
-    encoder, decoder = keras_vae(z_size)
-    variables = encoder.trainable_variables + decoder.trainable_variables
-    optimiser = tf.keras.optimizers.Adam(1e-4)
-
-    @tf.function
-    def step(frames):
-        x = tf.cast(frames, tf.float32) / 255
-        with tf.GradientTape() as tape:
-            mu, logvar = encoder(x, training=True)
-            z = mu + tf.exp(logvar / 2) * tf.random.normal(tf.shape(mu))
-            error = tf.reduce_sum(tf.square(decoder(z, training=True) - x), (1, 2, 3))
-            kl = -0.5 * tf.reduce_sum(1 + logvar - mu**2 - tf.exp(logvar), 1)
-            loss = tf.reduce_mean(error) + tf.reduce_mean(tf.maximum(kl, 0.5 * z_size))
-        optimiser.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        return loss
-
-    return step, encoder
-
-
 def vae_rows(towers: int, batch: int = 100) -> list[Row]:
     """Training and encoding of V, ours and plain Keras layers, in turns."""
     from estool.adam import Adam
@@ -194,7 +156,7 @@ def vae_rows(towers: int, batch: int = 100) -> list[Row]:
     kind = precision.resolve("auto")
     vae = VAE(64, kind)
     ours = vae_train_step(vae, Adam(vae.variables), towers)
-    theirs, encoder = keras_vae_step()
+    theirs, encoder = baseline.vae_step(64)
     seed, rate = tf.constant([1, 2]), tf.constant(1e-4)
     training = timing.seconds(
         {"ours": lambda: ours(few, seed, rate), "keras": lambda: theirs(few)}, 6
@@ -242,7 +204,7 @@ def rnn_rows(towers: int, streams: int = 100, steps: int = 64) -> list[Row]:
     }
     chunk = {name: tf.constant(value) for name, value in chunk.items()}
     state, seed = [tf.zeros((streams, rnn.hidden))] * 2, tf.constant([1, 2])
-    theirs = keras_rnn_step()
+    theirs = baseline.rnn_step(512, 961, keras_loss)
     x = tf.constant(rng.standard_normal((streams, steps, 66), np.float32))
     z = tf.constant(rng.standard_normal((streams, steps, 64), np.float32))
     measured = timing.seconds(
@@ -255,24 +217,10 @@ def rnn_rows(towers: int, streams: int = 100, steps: int = 64) -> list[Row]:
     ]
 
 
-def keras_rnn_step():
-    """A training step of M with a Keras LSTM and automatic differentiation, in float32."""
-    lstm = tf.keras.layers.LSTM(512, return_sequences=True)
-    dense = tf.keras.layers.Dense(961)
-    optimiser = tf.keras.optimizers.Adam(1e-3, clipvalue=1.0)
-
-    @tf.function
-    def step(x, z):
-        with tf.GradientTape() as tape:
-            output = tf.reshape(dense(lstm(x)), (-1, 961))
-            rows = tf.zeros(len(output))
-            z_loss, restart_loss = mdn_losses(output, tf.reshape(z, (-1, 64)), rows, rows + 1)
-            loss = z_loss + restart_loss
-        variables = lstm.trainable_variables + dense.trainable_variables
-        optimiser.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        return loss
-
-    return step
+def keras_loss(output, z):
+    """M's loss for steps that never end."""
+    rows = tf.zeros(len(output))
+    return sum(mdn_losses(output, z, rows, rows + 1))
 
 
 def rank_rows(model: WorldModel) -> list[Row]:

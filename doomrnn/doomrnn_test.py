@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
+from gymnasium.utils.env_checker import check_env
 
 from estool import weights
 from estool.errors import UserError
@@ -166,6 +168,27 @@ def test_game_is_fixed_by_its_seed_and_pictures_change():
         assert 40 < runs[0].mean() < 120  # grey floor, brown wall: not black, not inverted
     finally:
         env.close()
+
+
+def test_real_game_passes_gymnasiums_checker():
+    env = DoomReal()
+    try:
+        check_env(env, skip_render_check=True)
+    finally:
+        env.close()
+
+
+def test_no_game_outlives_a_killed_process():
+    code = "from doomreal import DoomReal; env = DoomReal(); print(1, flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOM, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        games = [c for c in psutil.Process(process.pid).children() if c.name() == "vizdoom"]
+        process.kill()
+    assert len(games) == 1
+    _, alive = psutil.wait_procs(games, timeout=10)
+    assert [game for game in alive if game.status() != psutil.STATUS_ZOMBIE] == []
 
 
 def test_recorded_frame_precedes_its_action():

@@ -3,8 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 [ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }
-export OMP_NUM_THREADS=1
 workers=${WORKERS:-$(nproc)}
+export OMP_NUM_THREADS=1  # not before nproc, which would then count 1
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
 for worker in $(seq 0 $((workers - 1))); do

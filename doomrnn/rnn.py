@@ -127,7 +127,7 @@ class FastStep:
     """
 
     def __init__(self, rnn: MDNRNN, precision: str = "float32"):
-        """`precision` is float32, bfloat16 or auto (what a short measurement finds faster)."""
+        """`precision` is float32, bfloat16 or auto (see estool/precision.py)."""
         kernel, bias, output_w, output_b = (np.array(v) for v in rnn.variables)
         hidden, z_size, mixtures = rnn.hidden, rnn.z_size, rnn.mixtures
         self.hidden, self.z_size, self.mixtures = hidden, z_size, mixtures
