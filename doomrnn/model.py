@@ -9,12 +9,11 @@ are random. `norender` prints a line an episode and their statistics: 100 real e
 take a minute on 2 cores. `render` needs a screen, or --video out.mp4.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from estool import cli, precision, scores, seeds
+from estool import cli, mpi, precision, scores, seeds
 from estool.mpi import usable_cores
 from estool.rollout import run_rollouts
 from estool.rows import RowNoise, take_rows
@@ -97,13 +96,12 @@ class RealWorld:
     row's seed fixes. M advances after each action. `screen_rows` as in DoomReal.
     """
 
-    def __init__(self, model: WorldModel, threads: int = 2):
+    def __init__(self, model: WorldModel):
         self.vae = model.vae
         self._rows = Rows(FastStep(model.rnn))
         self._noise = RowNoise(0, Z_SIZE)
         self._games: list[DoomReal] = []
         self._idle: list[DoomReal] = []
-        self._threads = ThreadPoolExecutor(threads)  # the games run in processes of their own
         self.observation = np.empty((0, Z_SIZE + 2 * HIDDEN), np.float32)
         self.frames = np.empty((0, 64, 64, 3), np.uint8)
 
@@ -122,7 +120,7 @@ class RealWorld:
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Advance every row by actions (B,): reward float64 (B,), done bool (B,)."""
-        played = list(self._threads.map(lambda g, a: g.step(a), self._games, actions))
+        played = [game.step(move) for game, move in zip(self._games, actions, strict=True)]
         self.frames, rewards, died, capped, _ = map(np.array, zip(*played, strict=True))
         self._rows.advance(self.observation[:, Z], discretise(actions))
         self.observation[:, Z] = self._sample(self.frames, self._noise.next()[1])
@@ -141,7 +139,6 @@ class RealWorld:
     def close(self) -> None:
         for game in self._games + self._idle:
             game.close()
-        self._threads.shutdown()
 
     def _sample(self, frames, normal):
         mu, logvar = self.vae.encode(frames)
@@ -178,7 +175,9 @@ def parse(argv=None):
     add("--policy", choices=("controller", "random"), default="controller", help="who plays")
     add("--temperature", type=cli.positive_float, default=TEMPERATURE, help="of the dream")
     add("--models", type=Path, default=Path("tf_models"), help="folder of V, M, first latents")
-    add("--batch", type=cli.positive_int, default=BATCH, help="episodes played at once")
+    add("--batch", type=cli.positive_int, default=BATCH, help="episodes played at once in a rank")
+    text = "processes that share the episodes (default: one for each core)"
+    add("-n", "--num_worker", type=cli.positive_int, help=text)
     add("--max_length", type=cli.non_negative_int, default=0, help="end episodes here, 0: 2100")
     add("--csv", type=Path, help="write the scores of all episodes here")
     add("--video", type=Path, help="render into this .mp4 or .gif, without a screen")
@@ -196,27 +195,40 @@ def load_agent(args) -> tuple[WorldModel, np.ndarray]:
     return WorldModel.random(args.seed), rng.standard_cauchy(size) * rng.uniform(0, 0.01)
 
 
+def score(args, trial_seeds: np.ndarray, shared: np.ndarray) -> np.ndarray:
+    """Return and length of the trials `shared`: float64 (n, 2)."""
+    model, parameters = load_agent(args)
+    mine = trial_seeds[shared]
+    controllers = Controllers(parameters[None].repeat(max(1, len(mine)), 0), args.inputs)
+    act = random_policy(mine) if args.policy == "random" else controllers.act
+    world = make_world(args.world, model, args.temperature)
+    try:
+        return np.stack(run_rollouts(world, act, mine, args.max_length, args.batch), axis=1)
+    finally:
+        world.close()
+
+
 def main(argv=None):
     args = parse(argv)
-    precision.use_threads(usable_cores())
-    model, parameters = load_agent(args)
-    controllers = Controllers(parameters[None].repeat(args.episodes, 0), args.inputs)
     if args.mode == "render":
         import watch  # here, because scoring needs no pictures
 
-        watch.run(args, model, controllers)
+        precision.use_threads(usable_cores())
+        model, parameters = load_agent(args)
+        watch.run(args, model, Controllers(parameters[None], args.inputs))
         return
-    world = make_world(args.world, model, args.temperature)
     trial_seeds = seeds.test_seeds(args.seed, args.episodes)
-    act = random_policy(trial_seeds) if args.policy == "random" else controllers.act
-    try:
-        returns, lengths = run_rollouts(world, act, trial_seeds, args.max_length, args.batch)
-    finally:
-        world.close()
-    scores.print_trials(returns, lengths, args.seed)
-    if args.csv:
-        scores.save_csv(args.csv, returns, lengths, args.seed)
-    print(scores.summary(returns, args.seed))
+    with mpi.ranks(min(args.num_worker or usable_cores(), args.episodes)) as ranks:
+        part = score(args, trial_seeds, ranks.share(args.episodes))
+        rows = ranks.collect(part, args.episodes)
+        if ranks.rank:
+            return
+        returns, lengths = rows.T
+        lengths = lengths.astype(int)
+        scores.print_trials(returns, lengths, args.seed)
+        if args.csv:
+            scores.save_csv(args.csv, returns, lengths, args.seed)
+        print(scores.summary(returns, args.seed))
 
 
 if __name__ == "__main__":

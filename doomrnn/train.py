@@ -63,7 +63,7 @@ def make_rollouts(args):
     def rollouts(params, seeds, max_length, test):
         kind = args.eval_world if test else "doomrnn"
         if kind not in worlds:
-            worlds[kind] = RealWorld(model, threads=1)
+            worlds[kind] = RealWorld(model)
             atexit.register(worlds[kind].close)
         batch = args.batch if kind == "doomrnn" else BATCH
         limit = args.max_length if max_length < 0 else min(max_length, args.max_length)
