@@ -4,12 +4,14 @@ Reads and writes nothing; the weights are random. Ratios are between things time
 hold on a busy machine; rates hold for the machine they were measured on.
 """
 
+import argparse
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +76,7 @@ def rollout_rows(model: WorldModel, candidates: int = 32, steps: int = 60) -> li
     return [
         Row("stock loop, a policy for one", theirs, "steps/s"),
         Row("train.py's inner loop", ours, "steps/s", ours / theirs, "stock loop"),
-        Row("CMA-ES ask + tell", 1 / asking, "generations/s", share, "of a generation"),
+        Row("CMA-ES ask + tell", 100 * share, "% of a generation"),
     ]
 
 
@@ -97,24 +99,22 @@ def dream_rows(model: WorldModel) -> list[Row]:
     return rows
 
 
-def vae_rows(towers: int, batch: int = 100) -> list[Row]:
+def vae_rows(towers: int, other: timing.Other, batch: int = 100) -> list[Row]:
     """Training and encoding of V, ours and plain Keras layers, in turns."""
     frames = np.random.default_rng(0).integers(0, 256, (256, 64, 64, 3), np.uint8)
     few = tf.constant(frames[:batch])
     kind = precision.resolve("auto")
     fast, plain = VAE(32, kind), VAE(32)
     ours = vae_train_step(fast, Adam(fast.variables), towers)
-    theirs, encoder = baseline.vae_step(32)
     seed, rate = tf.constant([1, 2]), tf.constant(1e-4)
-    encode = tf.function(lambda x: encoder(tf.cast(x, tf.float32) / 255)[0])
     training = timing.seconds(
-        {"ours": lambda: ours(few, seed, rate), "keras": lambda: theirs(few)}, 6
+        {"ours": lambda: ours(few, seed, rate), "keras": lambda: other.call("vae")}, 6
     )
     encoding = timing.seconds(
         {
-            "keras": lambda: encode(frames),
-            "float32": lambda: plain.encode(frames),
-            kind: lambda: fast.encode(frames),
+            "keras": lambda: other.call("encode"),
+            "float32": lambda: encode_on_cores(plain, frames),
+            kind: lambda: encode_on_cores(fast, frames),
         },
         6,
     )
@@ -136,12 +136,17 @@ def vae_rows(towers: int, batch: int = 100) -> list[Row]:
     ]
 
 
-def rnn_rows(towers: int, episodes: int = 100, steps: int = 100) -> list[Row]:
+def encode_on_cores(vae: VAE, frames: np.ndarray) -> None:
+    """Encode a share of the frames on each core, as series.py does with episodes."""
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        list(pool.map(vae.encode, np.array_split(frames, usable_cores())))
+
+
+def rnn_rows(towers: int, other: timing.Other, episodes: int = 100, steps: int = 100) -> list[Row]:
     """Training of M, ours and a Keras LSTM layer with automatic differentiation, in turns."""
     kind = precision.resolve("auto")
     variables = [tf.Variable(v) for v in training_variables(MDNRNN(32))]
     ours = rnn_train_step(variables, Adam(variables), 1.0, towers, tf.as_dtype(kind))
-    theirs = baseline.rnn_step(256, 480, mdn_loss)
     rng = np.random.default_rng(0)
     shape = (steps + 1, episodes, 32)
     chunk = {
@@ -150,16 +155,30 @@ def rnn_rows(towers: int, episodes: int = 100, steps: int = 100) -> list[Row]:
         "action": tf.zeros((steps, episodes, 3)),
     }
     state, seed = [tf.zeros((episodes, 256))] * 2, tf.constant([1, 2])
-    x = tf.constant(rng.standard_normal((episodes, steps, 35), np.float32))
-    z = tf.constant(rng.standard_normal((episodes, steps, 32), np.float32))
+    rate = tf.constant(1e-3)
     measured = timing.seconds(
-        {"ours": lambda: ours(chunk, state, seed, tf.constant(1e-3)), "keras": lambda: theirs(x, z)}
+        {
+            "ours": lambda: ours(chunk, state, seed, rate),
+            "keras": lambda: other.call("rnn"),
+        }
     )
     our, keras = (episodes * steps / measured[name] for name in ("ours", "keras"))
     return [
         Row("M training, plain Keras layers", keras, "timesteps/s"),
         Row(f"M training, {kind}", our, "timesteps/s", our / keras, "Keras layers"),
     ]
+
+
+def plain_functions(batch: int = 100, steps: int = 100) -> dict:
+    """V and M in plain Keras layers, for a process with TensorFlow's own choice of threads."""
+    rng = np.random.default_rng(0)
+    frames = tf.constant(rng.integers(0, 256, (256, 64, 64, 3), np.uint8))
+    few = frames[:batch]
+    vae, encoder = baseline.vae_step(32)
+    encode = tf.function(lambda x: encoder(tf.cast(x, tf.float32) / 255)[0])
+    rnn = baseline.rnn_step(256, 480, mdn_loss)
+    x, z = (tf.constant(rng.standard_normal((batch, steps, n), np.float32)) for n in (35, 32))
+    return {"vae": lambda: vae(few), "encode": lambda: encode(frames), "rnn": lambda: rnn(x, z)}
 
 
 def rank_rows(model: WorldModel) -> list[Row]:
@@ -187,12 +206,19 @@ def rank_rows(model: WorldModel) -> list[Row]:
 def main(argv=None):
     parser = cli.parser(__doc__)
     parser.add_argument("--json", action="store_true", help="print json")
+    parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
     args = cli.parse(parser, argv=argv)
+    if args.plain:
+        timing.serve(plain_functions())
+        return
     towers = precision.use_towers()
     model = WorldModel(VAE(32), MDNRNN(32), (np.zeros((1, 32), np.float32),) * 2)
     rows = [Row(f"sgemm, {usable_cores()} cores", timing.sgemm_gflops(), "GFLOP/s")]
     rows += env_rows() + rollout_rows(model) + dream_rows(model)
-    rows += vae_rows(towers) + rnn_rows(towers) + rank_rows(model)
+    other = timing.Other()
+    rows += vae_rows(towers, other) + rnn_rows(towers, other)
+    other.close()
+    rows += rank_rows(model)
     timing.show(rows, args.json)
 
 

@@ -1,6 +1,8 @@
 """Benchmarks: things timed in turns in one run, and a table of what came out."""
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -35,6 +37,35 @@ def seconds(functions: Mapping[str, Callable[[], object]], rounds: int = 5) -> d
     return best
 
 
+class Other:
+    """Functions in another process of the same script, which may set its threads otherwise.
+
+    The script is started with --plain and there calls `serve`; `call` runs one function of it once.
+    """
+
+    def __init__(self):
+        command = [sys.executable, sys.argv[0], "--plain"]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+
+    def call(self, name: str) -> None:
+        self._process.stdin.write(name + "\n")
+        self._process.stdin.flush()
+        if self._process.stdout.readline() != f"done {name}\n":
+            raise RuntimeError(f"the other process ended before {name} was done")
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def serve(functions: Mapping[str, Callable[[], object]]) -> None:
+    """Run the function whose name is read from standard input, until there are no more names."""
+    for line in sys.stdin:
+        functions[line.strip()]()
+        print("done", line.strip(), flush=True)
+
+
 def sgemm_gflops(size: int = 1024, rounds: int = 20) -> float:
     """float32 matrix products of this machine on the threads numpy has: GFLOP/s."""
     a = np.random.default_rng(0).standard_normal((size, size), np.float32)
@@ -49,4 +80,4 @@ def show(rows: Sequence[Row], as_json: bool) -> None:
     width = max(len(row.what) for row in rows)
     for row in rows:
         ratio = f"  {row.ratio:6.2f} x {row.against}" if row.ratio is not None else ""
-        print(f"{row.what:{width}}  {row.rate:12,.0f} {row.unit}{ratio}")
+        print(f"{row.what:{width}}  {row.rate:12,.{0 if row.rate > 9 else 2}f} {row.unit}{ratio}")
