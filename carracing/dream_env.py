@@ -10,8 +10,6 @@ environment, `CarDreamEnv` as a single one. An observation is [z, c, h], an acti
 and brake. Unlike the reference's, the LSTM is advanced once a step, not twice.
 """
 
-import os
-
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -19,6 +17,7 @@ from gymnasium.vector.utils import batch_space
 
 from estool import cli
 from estool.rows import RowNoise, take_rows
+from estool.viewer import load_pygame
 from estool.weights import load_initial_z
 
 from rnn import MDNRNN, FastStep, Rows, sample_z
@@ -178,8 +177,7 @@ def play(dream: Dream, decode, episodes: int, max_steps: int | None, seed: int, 
 
     `decode(z (1, Z)) -> (1, 64, 64, 3)` in 0..1. Ends after `episodes`, `max_steps` or Escape.
     """
-    import pygame  # here, because training needs no window
-
+    pygame = load_pygame()
     pygame.display.init()  # not pygame.init(), which would look for a sound card too
     pygame.font.init()
     window = pygame.display.set_mode((WINDOW, WINDOW))
@@ -244,7 +242,6 @@ def main(argv=None):
     dream = load_dream(args.rnn, args.initial_z, temperature=args.temperature)
     vae = VAE(32)
     vae.load(args.vae)
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     lengths = play(dream, vae.decode, args.episodes, args.steps, args.seed, args.fps)
     if not lengths:
         print("no episode was finished")

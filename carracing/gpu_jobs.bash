@@ -7,7 +7,8 @@ preset=(--preset laptop); [ $# -gt 0 ] && preset=("$@")
 "$PYTHON" vae_train.py "${preset[@]}"
 "$PYTHON" series.py "${preset[@]}"
 "$PYTHON" rnn_train.py "${preset[@]}"
-mkdir -p vae rnn initial_z
+mkdir -p vae rnn initial_z log
 cp tf_vae/vae.json vae/
 cp tf_rnn/rnn.json rnn/
 cp tf_initial_z/initial_z.json initial_z/
+cp tf_vae/vae.{hist,settings}.json tf_rnn/rnn.{hist,settings}.json log/

@@ -9,8 +9,6 @@ same as a gymnasium vector environment, `DoomDreamEnv` as a single one. An obser
 an action a number in [-1, 1] that `actions.discretise` turns into left, stay or right.
 """
 
-import os
-
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -18,6 +16,7 @@ from gymnasium.vector.utils import batch_space
 
 from estool import cli
 from estool.rows import RowNoise, take_rows
+from estool.viewer import load_pygame
 from estool.weights import load_initial_z
 
 from actions import discretise
@@ -184,8 +183,7 @@ def play(dream: Dream, decode, episodes: int, max_steps: int | None, seed: int, 
 
     `decode(z (1, Z)) -> (1, 64, 64, 3)` in 0..1. Ends after `episodes`, `max_steps` or Escape.
     """
-    import pygame  # here, because training needs no window
-
+    pygame = load_pygame()
     pygame.display.init()  # not pygame.init(): that looks for a sound card
     pygame.font.init()
     window = pygame.display.set_mode((WINDOW, WINDOW))
@@ -248,7 +246,6 @@ def main(argv=None):
     dream = load_dream(args.rnn, args.initial_z, temperature=args.temperature)
     vae = VAE(64)
     vae.load(args.vae)
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     lengths = play(dream, vae.decode, args.episodes, args.steps, args.seed, args.fps)
     if not lengths:
         print("no episode was finished")

@@ -7,5 +7,6 @@ preset=(--preset laptop); [ $# -gt 0 ] && preset=("$@")
 "$PYTHON" vae_train.py "${preset[@]}"
 "$PYTHON" series.py "${preset[@]}"
 "$PYTHON" rnn_train.py "${preset[@]}"
-mkdir -p tf_models
+mkdir -p tf_models log
 cp tf_vae/vae.json tf_rnn/rnn.json tf_initial_z/initial_z.json tf_models/
+cp tf_vae/vae.{hist,settings}.json tf_rnn/rnn.{hist,settings}.json log/

@@ -13,14 +13,25 @@ from estool.weights import atomic_path
 VIDEO_SUFFIXES = (".mp4", ".gif")
 
 
+def load_pygame():
+    """The module pygame, without its greeting and without OpenGL for windows.
+
+    OpenGL on a screen without a GPU brings a second LLVM into the process, which crashes beside
+    TensorFlow's own. Imported late, because most commands open no window.
+    """
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
+    import pygame
+
+    return pygame
+
+
 class Window:
     """A desktop window; Escape or its close button ends the show."""
 
     def __init__(self, title: str, fps: float):
-        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-        import pygame  # here, because nothing else needs it
-
-        self._pygame, self._title, self._fps = pygame, title, fps
+        self._pygame = pygame = load_pygame()
+        self._title, self._fps = title, fps
         self._clock, self._surface = pygame.time.Clock(), None
 
     def show(self, picture: np.ndarray) -> bool:
