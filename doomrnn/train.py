@@ -4,7 +4,7 @@ Reads tf_models/{rnn,initial_z}.json (and vae.json to evaluate in the real game)
 log/doomrnn.cma.16.64{.json,.best.json,.hist.json,.hist_best.json,.log.json,.png} each generation,
 and a checkpoint from which the same command goes on.
 
-  python train.py --preset laptop       all cores, 100 generations: 20 minutes on 2
+  python train.py --preset laptop       all cores, 125 generations
   python train.py -n 1                  one process, no MPI
   mpirun -hosts a,b -n 128 python train.py         many machines
 
@@ -28,7 +28,7 @@ PRESETS = {
         "max_length": 40,
     }
     | {"eval_episodes": 4, "precision": "float32"},
-    "laptop": {"generations": 100, "eval_world": "doomreal", "eval_episodes": 100},
+    "laptop": {"generations": 125, "eval_world": "doomreal", "eval_episodes": 100},
     # reference doomrnn/train.py: about 1800 generations, evaluated in the dream, in float32
     "paper": {"generations": 1800, "precision": "float32"},
 }
