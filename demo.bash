@@ -17,7 +17,7 @@ random=$(python model.py doomreal norender --policy random --episodes "$episodes
 echo "== DoomTakeCover: the shipped agent, evolved in its own dream, on the same episodes"
 trained=$(python model.py doomreal norender "$agent" --episodes "$episodes" | tee /dev/stderr | tail -1)
 echo "== one episode as pictures"
-python model.py doomreal render "$agent" --max_length 350 \
+python model.py doomreal render "$agent" 3 --max_length 350 \
     --video ../demo/doom.mp4 --strip ../demo/doom.png
 
 echo
