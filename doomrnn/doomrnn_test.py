@@ -269,7 +269,7 @@ def test_controller_training_and_playing_from_the_command_line(room):
 
 
 def test_interrupted_vae_training_equals_an_uninterrupted_one(room):
-    command = ["vae_train.py", "--preset", "smoke", "--steps", "12", "--log_every", "3"]
+    command = ["vae_train.py", "--preset", "smoke", "--steps", "24", "--log_every", "3"]
     run(room, "python", *command, "--output", "whole")
     halved = [sys.executable, *command, "--output", "halved"]
     with subprocess.Popen(halved, cwd=room, stdout=subprocess.PIPE, text=True) as process:

@@ -28,6 +28,7 @@ Presets = Mapping[str, Mapping[str, object]]
 
 def run(main: Callable[[], object]) -> None:
     """Call `main()`: a UserError ends in one sentence and status 2, Ctrl-C in a line and 130."""
+    sys.stdout.reconfigure(line_buffering=True)  # a log file shows a line when it is printed
     try:
         main()
     except UserError as error:
