@@ -24,7 +24,7 @@ estool_setup() {
             rm -rf "$venv"
             mkdir "$venv" && touch "$venv/installing" && "$python" -m venv "$venv" || return 2
         fi
-        echo "installing requirements.txt into .venv, once: 2 GB on disk, some minutes" >&2
+        echo "installing requirements.txt into .venv, once: 2.5 GB on disk, some minutes" >&2
         touch "$venv/installing"
         if ! (cd "$root" && "$venv/bin/python" -m pip install --quiet \
             --disable-pip-version-check --requirement requirements.txt >&2); then

@@ -5,8 +5,8 @@
 
 Reads vae/vae.json, rnn/rnn.json and the controller; without a controller all three parts are
 random. `norender` prints a line an episode and their statistics, on gymnasium's own drawing unless
---renderer fast is given: 100 episodes of 1000 steps take six minutes on 2 cores, one in ten of that
-with the fast one. `render` needs a screen, or --video out.mp4.
+--renderer fast is given; stock's makes 75 steps a second with a batch of one (bench.py). `render`
+needs a screen, or --video out.mp4.
 """
 
 from pathlib import Path

@@ -5,7 +5,7 @@ that did best on held-out episodes, tf_initial_z/initial_z.json, a checkpoint, t
 rnn.hist.json, loss.png and dream.png (a held-out episode beside M's dream of it under the same
 actions), and TensorBoard scalars in runs/rnn.
 
-  python rnn_train.py --preset laptop      6 000 steps of 11 100 frames: 20 minutes on 2 cores
+  python rnn_train.py --preset laptop      6 000 steps of 11 100 frames; 94 000 a second on 2
   python rnn_train.py --preset paper       the reference's sizes: 4 000 steps of 999 frames
   python rnn_train.py --minutes 15         whatever is done by then
 

@@ -4,7 +4,7 @@ Reads vae/vae.json, rnn/rnn.json and initial_z/initial_z.json. Writes
 log/carracing.cma.16.64{.json,.best.json,.hist.json,.hist_best.json,.log.json,.png} each generation,
 and a checkpoint from which the same command goes on.
 
-  python train.py --preset laptop       all cores, 200 generations: some four hours on 2
+  python train.py --preset laptop       200 generations; not run yet: 2 cores make 2 000 steps/s
   python train.py -n 1                  one process, no MPI
   mpirun -hosts a,b -n 128 python train.py         many machines
 
