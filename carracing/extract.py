@@ -8,8 +8,8 @@ on after the game's own end (reference extract.py).
   python extract.py --preset laptop --workers 2 --worker 0      what extract.bash starts, per core
 
 A core steps the fast drawing 5400 times a second and stock's 140 times (bench.py). V is to know
-both, so one episode in ten is stock's, which takes most of the time. Started again, it goes on where
-it stopped: an episode whose file is there is not played again.
+both, so one episode in ten is stock's, which takes most of the time. Started again, it goes on
+where it stopped: an episode whose file is there is not played again.
 """
 
 from pathlib import Path
