@@ -81,9 +81,9 @@ class VAE:
     def encode_graph(self, frames, weights=None):
         """`encode` in TensorFlow; `weights`: the variables, cast, where a caller has them."""
         w = weights or self.cast_variables()
-        x = tf.cast(frames, self.dtype) / 255  # (B, 64, 64, 3)
+        x = tf.cast(frames, self.dtype) / 255  # (B, 64, 64, 3), then sides of 31, 14, 6, 2
         for kernel, bias in zip(w[0:8:2], w[1:8:2], strict=True):
-            x = tf.nn.relu(tf.nn.conv2d(x, kernel, 2, "VALID") + bias)  # 31, 14, 6, 2
+            x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 2, "VALID"), bias))
         x = tf.reshape(x, (-1, 1024))  # (B, 2 * 2 * 256)
         mu, logvar = tf.matmul(x, w[8]) + w[9], tf.matmul(x, w[10]) + w[11]
         return tf.cast(mu, tf.float32), tf.cast(logvar, tf.float32)
@@ -132,14 +132,14 @@ def _deconvolve_1x1(x, kernel, bias):
     """Deconvolution of a 1x1 map x (B, In), kernel (side, side, Out, In): (B, side, side, Out)."""
     side, _, out_size, in_size = kernel.shape
     flat = tf.matmul(x, tf.reshape(kernel, (-1, in_size)), transpose_b=True)
-    return tf.reshape(flat, (-1, side, side, out_size)) + bias
+    return tf.nn.bias_add(tf.reshape(flat, (-1, side, side, out_size)), bias)
 
 
 def _deconvolve(x, kernel, bias):
     """Deconvolution by stride 2, kernel (side, side, Out, In)."""
     side = kernel.shape[0] + 2 * (x.shape[1] - 1)
     size = (tf.shape(x)[0], side, side, kernel.shape[2])
-    return tf.nn.conv2d_transpose(x, kernel, size, 2, "VALID") + bias
+    return tf.nn.bias_add(tf.nn.conv2d_transpose(x, kernel, size, 2, "VALID"), bias)
 
 
 def _deconvolve_by_pixels(x, kernel, bias):
@@ -150,4 +150,5 @@ def _deconvolve_by_pixels(x, kernel, bias):
     kernel = tf.reshape(kernel, (half, half, in_size, 4 * out_size))
     border = [half - 1, half - 1]
     x = tf.pad(x, [[0, 0], border, border, [0, 0]])
-    return tf.nn.depth_to_space(tf.nn.conv2d(x, kernel, 1, "VALID"), 2) + bias
+    x = tf.nn.depth_to_space(tf.nn.conv2d(x, kernel, 1, "VALID"), 2)
+    return tf.nn.bias_add(x, bias)
