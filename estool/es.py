@@ -1,161 +1,73 @@
-"""Evolution strategies: ask for candidates, tell their returns.
+"""Evolution strategies: ask for candidates, tell their returns. strategy.py has the interface.
 
-A strategy maximises. Each one subclasses `Strategy` and stands in STRATEGIES under the name that
-`train.py -o` takes.
+STRATEGIES holds them under the names that `train.py -o` takes.
 """
 
-import abc
-import functools
-import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-import cma
-import numpy as np
-import threadpoolctl
-from cma.sigma_adaptation import CMAAdaptSigmaCSA
-
+from estool.cmaes import CMAES
 from estool.errors import UserError
+from estool.openes import OpenES
+from estool.pepg import PEPG
+from estool.simple_ga import SimpleGA
+from estool.strategy import Strategy
+
+__all__ = ["CMAES", "PEPG", "STRATEGIES", "OpenES", "Recipe", "SimpleGA", "Strategy", "make"]
 
 
-def one_thread():
-    """A context in which numpy's matrix products use one thread.
+@dataclass(frozen=True)
+class Recipe:
+    """A strategy as `train.py -o` starts it."""
 
-    At these sizes more threads gain little, cost tenfold where another process wants the cores,
-    and round differently: a run would not be the same on another number of cores.
-    """
-    return _threads().limit(limits=1, user_api="blas")
-
-
-@functools.cache
-def _threads() -> threadpoolctl.ThreadpoolController:
-    return threadpoolctl.ThreadpoolController()
+    strategy: type[Strategy]
+    weight_decay: float  # unless told otherwise
+    options: Mapping[str, object] = field(default_factory=dict)
+    decays: bool = True  # sigma shrinks on a schedule: takes sigma_decay
+    pairs: bool = False  # needs an even number of candidates
 
 
-class Strategy(abc.ABC):
-    """What the loop in evolve.py needs of a strategy. Instances can be pickled between tells."""
-
-    num_params: int  # P
-    popsize: int  # N
-
-    @abc.abstractmethod
-    def ask(self) -> np.ndarray:
-        """The candidates of the next generation: float64 (N, P)."""
-
-    @abc.abstractmethod
-    def tell(self, returns: np.ndarray) -> None:
-        """Learn from the candidates' returns, float (N,), in the order of `ask`."""
-
-    @abc.abstractmethod
-    def current_param(self) -> np.ndarray:
-        """The mean of the distribution, float64 (P,)."""
-
-    @abc.abstractmethod
-    def best_param(self) -> np.ndarray:
-        """The best candidate of all generations, float64 (P,)."""
-
-    @abc.abstractmethod
-    def set_mu(self, mu: np.ndarray) -> None:
-        """Move the mean of the distribution to `mu`, (P,)."""
-
-    @abc.abstractmethod
-    def rms_stdev(self) -> float:
-        """The size of a step, as the histories log it: the mean of the P standard deviations."""
-
-    @abc.abstractmethod
-    def result(self) -> tuple[np.ndarray, float, float, float]:
-        """best_param, its return, the best return of the last generation, rms_stdev."""
-
-
-class CMAES(Strategy):
-    """CMA-ES with full covariance from the mean 0, on pycma.
-
-    The step size is adapted by CSA whatever the version of pycma: 4.5.0 would take TPA by default
-    at a thousand parameters, and sigma would grow where that of the paper's experiments fell.
-
-    With `weight_decay` a candidate counts for return - weight_decay * mean(theta^2). (The code
-    published with the paper has the sign of the second term reversed.)
-    """
-
-    def __init__(
-        self,
-        num_params: int,
-        popsize: int,
-        sigma_init: float = 0.1,
-        weight_decay: float = 0.01,
-        seed: int = 0,
-    ):
-        self.num_params = num_params
-        self.popsize = popsize
-        self.weight_decay = weight_decay
-        options = {
-            "popsize": popsize,
-            "AdaptSigma": CMAAdaptSigmaCSA,
-            # A generator of its own: nothing else in the process shifts its numbers, and it is
-            # pickled with the strategy.
-            "randn": np.random.RandomState(seed).randn,
-            "seed": np.nan,  # leave numpy's global generator alone
-            "verbose": -10,  # no output, no log files, no file of signals
-            "verb_log": 0,
-        }
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it recommends other settings for 1000 parameters
-            self._es = cma.CMAEvolutionStrategy(num_params * [0.0], sigma_init, options)
-        self._asked: list[np.ndarray] | None = None
-        self._best_param = np.zeros(num_params)
-        self._best_score = self._best_return = self._last_return = -np.inf
-
-    def ask(self) -> np.ndarray:
-        with one_thread():
-            self._asked = self._es.ask()
-        return np.array(self._asked)
-
-    def tell(self, returns: np.ndarray) -> None:
-        if self._asked is None:
-            raise RuntimeError("tell() needs an ask() before it")
-        returns = np.asarray(returns, np.float64)
-        if returns.shape != (self.popsize,) or not np.isfinite(returns).all():
-            raise ValueError(f"expected {self.popsize} finite returns, found {returns}")
-        candidates = np.array(self._asked)  # (N, P)
-        scores = returns - self.weight_decay * np.mean(candidates**2, axis=1)
-        with one_thread():
-            self._es.tell(self._asked, -scores)  # pycma minimises
-        self._asked = None
-        self._last_return = float(returns.max())
-        winner = int(np.argmax(scores))
-        if scores[winner] > self._best_score:
-            self._best_score = float(scores[winner])
-            self._best_return = float(returns[winner])
-            self._best_param = candidates[winner]
-
-    def current_param(self) -> np.ndarray:
-        return np.array(self._es.mean)
-
-    def best_param(self) -> np.ndarray:
-        return self._best_param.copy()
-
-    def set_mu(self, mu: np.ndarray) -> None:
-        """Move the mean; the paths that led to the old one are forgotten, the covariance kept."""
-        self._es.mean = np.array(mu, np.float64)
-        self._es.pc[:] = 0
-        self._es.adapt_sigma.ps[:] = 0
-
-    def rms_stdev(self) -> float:
-        return float(np.mean(self._es.stds))
-
-    def result(self) -> tuple[np.ndarray, float, float, float]:
-        return self.best_param(), self._best_return, self._last_return, self.rms_stdev()
-
-
-STRATEGIES: dict[str, type[Strategy]] = {"cma": CMAES}
+_GRADIENT = {"sigma_limit": 0.02, "learning_rate_decay": 1.0, "learning_rate_limit": 0.01}
+STRATEGIES: dict[str, Recipe] = {  # reference train.py, but for cma_diagonal
+    "cma": Recipe(CMAES, 0.01, decays=False),
+    "cma_diagonal": Recipe(CMAES, 0.01, {"diagonal": True}, decays=False),
+    "ga": Recipe(SimpleGA, 0.005, {"sigma_limit": 0.02}),
+    "openes": Recipe(OpenES, 0.005, _GRADIENT),
+    "pepg": Recipe(PEPG, 0.005, _GRADIENT, pairs=True),
+    "ses": Recipe(PEPG, 0.005, {"sigma_limit": 0.02, "elite_ratio": 0.1}, pairs=True),
+}
 
 
 def make(
-    name: str, num_params: int, popsize: int, sigma_init: float, weight_decay: float, seed: int
+    name: str,
+    num_params: int,
+    popsize: int,
+    sigma_init: float,
+    weight_decay: float | None,
+    seed: int,
+    sigma_decay: float = 0.999,
+    antithetic: bool = True,
 ) -> Strategy:
-    """The strategy called `name`; UserError where there is none or the population is too small."""
+    """The strategy called `name` with train.py's settings; `weight_decay` None: its own default.
+
+    `sigma_decay` matters where the recipe decays, `antithetic` (mirrored candidates) to openes.
+    Raises UserError where there is no such strategy or the population does not suit it.
+    """
     if name not in STRATEGIES:
         raise UserError(f"-o/--optimizer: expected one of {', '.join(STRATEGIES)}, found {name!r}")
+    recipe = STRATEGIES[name]
     if popsize < 3:
         raise UserError(f"--population: expected 3 candidates or more, found {popsize}")
-    return STRATEGIES[name](
-        num_params, popsize, sigma_init=sigma_init, weight_decay=weight_decay, seed=seed
+    mirrored = recipe.strategy is OpenES and antithetic
+    if popsize % 2 and (recipe.pairs or mirrored):
+        hint = " (or --antithetic 0)" if mirrored else ""
+        raise UserError(f"--population: {name} needs an even number{hint}, found {popsize}")
+    options = dict(recipe.options)
+    if recipe.decays:
+        options["sigma_decay"] = sigma_decay
+    if mirrored:
+        options["antithetic"] = True
+    decay = recipe.weight_decay if weight_decay is None else weight_decay
+    return recipe.strategy(
+        num_params, popsize, sigma_init=sigma_init, weight_decay=decay, seed=seed, **options
     )

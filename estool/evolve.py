@@ -63,15 +63,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "generations in all; 0 goes on until Ctrl-C"
     add("--generations", type=cli.non_negative_int, default=0, help=text)
     add("--sigma_init", type=cli.positive_float, default=0.1, help="step size at the start")
-    text = "c in fitness - c * mean(parameters^2)"
-    add("--weight_decay", type=cli.non_negative_float, default=0.01, help=text)
+    text = "ga, openes, pepg, ses: a generation multiplies the step size by this, down to its limit"
+    add("--sigma_decay", type=cli.fraction, default=0.999, help=text)
+    text = "c in fitness - c * mean(parameters^2) (default: 0.01 for cma, 0.005 for the others)"
+    add("--weight_decay", type=cli.non_negative_float, help=text)
+    text = "start from the mean in a .json, or from the strategy in a checkpoint/*.pkl of your own"
+    add("--init_opt", type=cli.existing_file, metavar="FILE", help=text)
     text = "fixes candidates and episodes of the whole run"
     add("-s", "--seed_start", type=cli.non_negative_int, default=111, help=text)
     text = "a candidate's fitness: the mean or the minimum of its returns"
     add("--batch_mode", choices=("mean", "min"), default="mean", help=text)
     text = "1: all candidates of a generation play the same episodes"
     switch("--common_seeds", 1, text)
-    text = "1: with --common_seeds 0, the second half of the candidates gets the seeds of the first"
+    text = "1: openes mirrors half of its candidates, and with --common_seeds 0 the second half of "
+    text += "the candidates gets the seeds of the first"
     switch("--antithetic", 1, text)
     text = "1: no episode longer than twice the mean length of the generation before"
     switch("--cap_time", 0, text)
@@ -172,15 +177,22 @@ def run(
 
 def _settings(args: argparse.Namespace, population: int, num_params: int) -> dict:
     """The values that decide what a run does, and so may not change while it lasts."""
-    names = ("optimizer", "num_episode", "eval_steps", "sigma_init", "weight_decay", "seed_start")
+    names = ("optimizer", "num_episode", "eval_steps", "sigma_init", "seed_start")
     names += ("batch_mode", "common_seeds", "antithetic", "cap_time", "retrain")
-    episodes = args.eval_episodes or population * args.num_episode
-    return {
+    recipe = es.STRATEGIES[args.optimizer]
+    decay = recipe.weight_decay if args.weight_decay is None else args.weight_decay
+    values = {
         "population": population,
         "num_params": num_params,
-        "eval_episodes": episodes,
+        "eval_episodes": args.eval_episodes or population * args.num_episode,
+        "weight_decay": decay,
         **{name: getattr(args, name) for name in names},
     }
+    if recipe.decays:
+        values["sigma_decay"] = args.sigma_decay
+    if args.init_opt:
+        values["init_opt"] = str(args.init_opt)
+    return values
 
 
 def _generation(now: state.State, evaluator: Evaluator, scalars: Scalars, start: float) -> None:

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from estool import cli, evolve, history, mpi, plot, seeds, toy
+from estool import cli, es, evolve, history, mpi, plot, seeds, toy
 from estool.errors import UserError
 
 BASE = "log/toy.cma.3.6"
@@ -76,6 +76,43 @@ def test_logs_lost_to_a_kill_come_back_from_the_checkpoint(tmp_path):
     for suffix in history.SUFFIXES:
         (tmp_path / f"{BASE}{suffix}").unlink()
     assert files(train(tmp_path, 4)) == whole
+
+
+@pytest.mark.parametrize("name", es.STRATEGIES)
+def test_every_strategy_resumes_bit_for_bit(tmp_path, name):
+    flags = ("-o", name, "--sigma_decay", "0.9")
+    base = f"log/toy.{name}.3.6.json"
+    whole = train(tmp_path / "whole", 5, *flags) / base
+    for generations in (2, 5):
+        parts = train(tmp_path / "parts", generations, *flags) / base
+    assert parts.read_text() == whole.read_text()
+    sigma = history.load_history(whole.with_suffix(".hist.json"))[-1][6]
+    if es.STRATEGIES[name].decays:
+        assert sigma < 0.1 * 0.9**4
+    else:
+        assert sigma > 0.1 * 0.9**2
+
+
+def test_weight_decay_has_the_default_of_the_strategy(tmp_path):
+    for name, given, expected in (("cma", (), 0.01), ("ga", (), 0.005), ("ga", ("0.3",), 0.3)):
+        more = ("--weight_decay", *given) if given else ()
+        folder = train(tmp_path / f"{name}{expected}", 1, "-o", name, *more)
+        settings = json.loads((folder / f"log/toy.{name}.3.6.settings.json").read_text())
+        assert settings["weight_decay"] == expected
+
+
+def test_a_run_starts_from_the_mean_or_the_strategy_of_another(tmp_path):
+    first = train(tmp_path / "first", 4)
+    begin = history.load_history(first / f"{BASE}.hist.json")[0]
+    mean = train(tmp_path / "mean", 1, "--init_opt", str(first / f"{BASE}.json"), "-o", "ga")
+    row = history.load_history(mean / "log/toy.ga.3.6.hist.json")[0]
+    assert row[2] > begin[2] + 0.5
+    checkpoint = str(first / "checkpoint/toy.cma.3.6.pkl")
+    flags = ("--init_opt", checkpoint, "--sigma_init", "0.5")
+    row = history.load_history(train(tmp_path / "taken", 1, *flags) / f"{BASE}.hist.json")[0]
+    assert row[2] > begin[2] + 0.5 and row[6] < 0.2
+    with pytest.raises(UserError, match=r"expected SimpleGA of 5 .* found CMAES of 5"):
+        train(tmp_path / "other", 1, "--init_opt", checkpoint, "-o", "ga")
 
 
 def test_other_settings_are_refused_by_name(tmp_path):

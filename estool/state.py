@@ -9,7 +9,7 @@ import numpy as np
 from estool import es
 from estool.errors import UserError
 from estool.history import SUFFIXES, Log
-from estool.weights import atomic_path
+from estool.weights import atomic_path, load_controller
 
 
 @dataclasses.dataclass
@@ -66,16 +66,37 @@ def begin(paths: Paths, settings: dict, restart: bool) -> State:
         print(f"continuing after generation {state.generation}")
         return state
     strategy_seed, episode_seed = np.random.SeedSequence(settings["seed_start"]).spawn(2)
-    strategy = es.make(
-        settings["optimizer"],
-        settings["num_params"],
-        settings["population"],
-        settings["sigma_init"],
-        settings["weight_decay"],
-        int(strategy_seed.generate_state(1)[0]),
-    )
+    strategy = _first_strategy(settings, int(strategy_seed.generate_state(1)[0]))
     _move_aside(paths)
     return State(settings, strategy, np.random.default_rng(episode_seed))
+
+
+def _first_strategy(settings: dict, seed: int) -> es.Strategy:
+    """A fresh strategy, or what --init_opt names."""
+    num_params, population = settings["num_params"], settings["population"]
+    strategy = es.make(
+        settings["optimizer"],
+        num_params,
+        population,
+        settings["sigma_init"],
+        settings["weight_decay"],
+        seed,
+        settings.get("sigma_decay", 1.0),
+        bool(settings["antithetic"]),
+    )
+    source = Path(settings.get("init_opt", ""))
+    if source.suffix == ".pkl":
+        other = _load(source).strategy
+        expected, found = (
+            f"{type(one).__name__} of {one.num_params} parameters and {one.popsize} candidates"
+            for one in (strategy, other)
+        )
+        if found != expected:
+            raise UserError(f"--init_opt {source}: expected {expected}, found {found}")
+        return other
+    if source.name:
+        strategy.set_mu(load_controller(source, num_params))
+    return strategy
 
 
 def _load(path: Path) -> State:
