@@ -6,6 +6,7 @@ from estool.errors import UserError
 
 TEST = range(100_000)  # reported scores
 SELECTION = range(100_000, 200_000)  # choosing the best generation
+CHECK = range(200_000, 300_000)  # judging a stage, where nothing is chosen by it
 TRAINING = range(1_000_000, 2**31 - 1)  # recording, V, M and the fitness of candidates
 
 
@@ -17,6 +18,11 @@ def test_seeds(first: int, count: int) -> np.ndarray:
 def selection_seeds(count: int) -> np.ndarray:
     """The first `count` selection seeds: int64 (count,); UserError where there are too few."""
     return _consecutive(SELECTION, "selection", SELECTION.start, count)
+
+
+def check_seeds(first: int, count: int) -> np.ndarray:
+    """`count` seeds of the check set, from its `first` on: int64 (count,)."""
+    return _consecutive(CHECK, "check", CHECK.start + first, count)
 
 
 def training_seeds(rng: np.random.Generator, count: int) -> np.ndarray:
