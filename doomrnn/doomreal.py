@@ -6,6 +6,7 @@ the upper five sixths (rows 0:400 of 480), shrunk to 64x64. An importable module
 """
 
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -13,8 +14,9 @@ from pathlib import Path
 import cv2
 import gymnasium
 import numpy as np
-import psutil
-import vizdoom
+
+from estool import interrupts
+from estool.errors import UserError
 
 from actions import discretise
 
@@ -41,10 +43,9 @@ class DoomReal(gymnasium.Env):
         self.render_mode = render_mode
         self.steps = 0
         self.screen = np.zeros((rows, rows * 4 // 3, 3), np.uint8)  # the whole picture
-        self._folder = tempfile.TemporaryDirectory()  # the game leaves its config file here
-        before = _children()
-        self._game = _start_game(RESOLUTIONS[rows], self._folder.name)
-        self._guard = _guard(_children() - before)
+        self._folder = tempfile.mkdtemp(prefix="doomreal-")  # the game leaves its config file here
+        self._guard = _guard(self._folder)
+        self._game = _start_game(RESOLUTIONS[rows], self._folder)
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
         super().reset(seed=seed)
@@ -69,8 +70,8 @@ class DoomReal(gymnasium.Env):
     def close(self):
         self._game.close()
         self._guard.kill()
-        self._guard.wait()
-        self._folder.cleanup()
+        self._guard.communicate()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _observe(self) -> np.ndarray:
         state = self._game.get_state()
@@ -85,7 +86,10 @@ def crop(screen: np.ndarray) -> np.ndarray:
     return cv2.resize(screen[: len(screen) * 5 // 6], FRAME, interpolation=cv2.INTER_AREA)
 
 
-def _start_game(resolution: str, folder: str) -> vizdoom.DoomGame:
+def _start_game(resolution: str, folder: str):
+    """A vizdoom.DoomGame; UserError where VizDoom does not start."""
+    import vizdoom  # here, because where it is missing everything else works
+
     game = vizdoom.DoomGame()
     game.load_config(str(Path(vizdoom.scenarios_path) / "take_cover.cfg"))
     game.set_doom_skill(SKILL)
@@ -101,23 +105,44 @@ def _start_game(resolution: str, folder: str) -> vizdoom.DoomGame:
     home = Path.cwd()
     os.chdir(folder)  # the game makes a folder in the one that it is started in
     try:
-        game.init()
+        with interrupts.held():  # Ctrl-C at its start would crash it
+            game.init()
+    except (vizdoom.ViZDoomErrorException, vizdoom.ViZDoomUnexpectedExitException) as error:
+        raise UserError(f"VizDoom does not start: {error}") from error
     finally:
         os.chdir(home)
     return game
 
 
-def _children() -> set[str]:
-    """The numbers of this process's children."""
-    return {str(child.pid) for child in psutil.Process().children()}
+# Ends the game whose folder is $1 when this process has died, however: waits for a pipe to close.
+# Twice, because the game may just have been starting. Its shared memory is named by `id`.
+GUARD = """
+read _
+for pause in 2 0; do
+    for process in /proc/[0-9]*; do
+        words=$(tr '\\0' ' ' <"$process/cmdline")
+        case $words in *" $1/vizdoom.ini "*)
+            id=${words#*+viz_instance_id }
+            kill -9 "${process#/proc/}"
+            rm -f "/dev/shm/ViZDoom"*"${id%% *}" ;;
+        esac
+    done
+    pkill -9 -f " $1/vizdoom.ini "  # where there is no /proc
+    rm -rf "$1"
+    sleep $pause
+done
+"""
 
 
-def _guard(games: set[str]) -> subprocess.Popen:
-    """A shell that ends the game when this process has died, however: it waits for a pipe to close.
+def _guard(folder: str) -> subprocess.Popen:
+    """A shell that ends the game in `folder` when this process has died.
 
-    VizDoom's own process would wait for its next move for ever after a kill -9.
+    VizDoom's own process would wait for its next move for ever after a kill -9, and leave its
+    shared memory and its folder.
     """
-    command = ["sh", "-c", 'read _; [ $# = 0 ] || kill -9 "$@"', "sh", *games]
     return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+        ["sh", "-c", GUARD, "sh", folder],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )

@@ -13,38 +13,51 @@ A script defines PRESETS (a dict: preset name -> {flag: value}) and ends in
 
 import argparse
 import importlib.metadata
-import math
 import os
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from estool.errors import UserError
+from estool import interrupts
+from estool.errors import FAULTS, exit_status, say, sentence
 from estool.weights import write_json
 
 Presets = Mapping[str, Mapping[str, object]]
 
 
 def run(main: Callable[[], object]) -> None:
-    """Call `main()`: a UserError ends in one sentence and status 2, Ctrl-C in a line and 130."""
+    """Call `main()`: a UserError ends in one sentence and status 2, Ctrl-C in a line and 130.
+
+    So do SIGTERM, and what the system refuses: a file (OSError) or memory.
+    """
     sys.stdout.reconfigure(line_buffering=True)  # a log file shows a line when it is printed
+    interrupts.raise_on_sigterm()
+    interrupts.end_with_parent()
     try:
         main()
-    except UserError as error:
-        exit_with(error, 2)
-    except KeyboardInterrupt:
-        exit_with("interrupted", 130)
     except BrokenPipeError:  # `python model.py ... | head`: the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         sys.exit(141)
+    except (KeyboardInterrupt, *FAULTS) as error:
+        status = exit_status(error)
+        interrupts.leave_at_once(status)
+        exit_with(sentence(error), status)
 
 
 def exit_with(message: object, status: int) -> None:
     """Print `message` on standard error after everything on standard output, then exit."""
-    sys.stdout.flush()
-    print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr, flush=True)
+    try:
+        sys.stdout.flush()
+    except OSError:  # a log file on a disk that is full
+        _forget_output()
+    say(message)
     sys.exit(status)
+
+
+def _forget_output() -> None:
+    """What is still to be printed goes nowhere; Python would try and complain at its very end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -115,18 +128,31 @@ def _number(convert, accepts, expected: str):
             value = convert(text)
         except ValueError:
             value = None
-        if value is None or not math.isfinite(value) or not accepts(value):
-            raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}")
+        if value is None or not accepts(value):  # NaN is in no interval
+            raise argparse.ArgumentTypeError(f"expected {expected}, found {text[:40]!r}")
         return value
 
     return convert_argument
 
 
-positive_int = _number(int, lambda value: value > 0, "a whole number above 0")
-non_negative_int = _number(int, lambda value: value >= 0, "a whole number, 0 or more")
-positive_float = _number(float, lambda value: value > 0, "a number above 0")
-non_negative_float = _number(float, lambda value: value >= 0, "a number, 0 or more")
-fraction = _number(float, lambda value: 0 <= value <= 1, "a number from 0 to 1")
+# Beyond these no size, rate or seed has a meaning, and float32 and int32 have an end.
+MOST, LARGEST, SMALLEST = 2**31 - 1, 1e9, 1e-9
+
+
+def whole_number(least: int, most: int = MOST):
+    """Argument type: a whole number from `least` to `most`."""
+    return _number(int, lambda v: least <= v <= most, f"a whole number from {least} to {most}")
+
+
+positive_int = whole_number(1)
+non_negative_int = whole_number(0)
+positive_float = _number(
+    float, lambda v: SMALLEST <= v <= LARGEST, f"a number from {SMALLEST:g} to {LARGEST:g}"
+)
+non_negative_float = _number(
+    float, lambda v: v == 0 or SMALLEST <= v <= LARGEST, f"a number from 0 to {LARGEST:g}"
+)
+fraction = _number(float, lambda v: 0 <= v <= 1, "a number from 0 to 1")
 
 
 def existing_file(text: str) -> Path:

@@ -30,9 +30,9 @@ def test_a_flag_beats_the_preset_and_the_preset_the_default():
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (("--epochs", "0"), "--epochs: expected a whole number above 0, found '0'"),
+        (("--epochs", "0"), "--epochs: expected a whole number from 1 to 2147483647, found '0'"),
         (("--epochs", "x"), "found 'x'"),
-        (("--rate", "nan"), "--rate: expected a number above 0, found 'nan'"),
+        (("--rate", "nan"), "--rate: expected a number from 1e-09 to 1e+09, found 'nan'"),
         (("--preset", "huge"), "invalid choice: 'huge'"),
         (("--epoch", "1"), "--epoch"),
     ],

@@ -1,4 +1,8 @@
-"""The one exception that a command turns into a sentence instead of a traceback."""
+"""What a command turns into a sentence instead of a traceback."""
+
+import contextlib
+import os
+import sys
 
 
 class UserError(Exception):
@@ -11,3 +15,42 @@ class UserError(Exception):
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows: the sentence, where IPython would show a traceback."""
         return [str(self)]
+
+
+# Not mistakes of the program; others show a traceback.
+FAULTS = (UserError, OSError, MemoryError, ModuleNotFoundError)
+
+
+def exit_status(error: BaseException) -> int:
+    """2 for one of FAULTS, 130 for Ctrl-C and SIGTERM, 1 for our own mistakes."""
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    return 2 if isinstance(error, FAULTS) else 1
+
+
+def sentence(error: BaseException) -> str:
+    """What a person is told of one of FAULTS or of an interruption."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, MemoryError):
+        return f"out of memory ({error or 'no size given'}): give smaller sizes"
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    if isinstance(error, ModuleNotFoundError):
+        return f"the Python package {error.name} is not installed: run `source setup.bash`"
+    return str(error)
+
+
+def say(message: object) -> None:
+    """Print `message` on standard error under the command's name."""
+    with contextlib.suppress(OSError):  # a log file on a disk that is full
+        print(f"{os.path.basename(sys.argv[0])}: {message}", file=sys.stderr, flush=True)
+
+
+def report(kind, error, traceback) -> None:
+    """The excepthook: what goes wrong while a command still imports what it needs."""
+    if not issubclass(kind, (KeyboardInterrupt, UserError, ModuleNotFoundError)):
+        sys.__excepthook__(kind, error, traceback)
+        return
+    say(sentence(error))
+    os._exit(exit_status(error))

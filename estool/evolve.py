@@ -28,7 +28,8 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import cli, es, seeds, state
+from estool import cli, es, locks, memory, seeds, state
+from estool.errors import UserError
 from estool.mpi import Ranks
 from estool.progress import Scalars
 from estool.weights import atomic_path
@@ -54,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--population", type=count, help=f"candidates in a generation (default: {POPULATION})")
     text = "ranks, processes that share the work (default: one for each usable core)"
     add("-n", "--num_worker", type=count, help=text)
+    text = "seconds after which a rank that has no end of its part of the work is named, with its "
+    text += "traceback, and ends the run; 0: never"
+    add("--rank_timeout", type=cli.non_negative_float, default=0.0, help=text)
     text = "candidates of a rank: the population becomes this times the ranks"
     add("-t", "--num_worker_trial", type=count, help=text)
     text = "generations from one evaluation of the mean to the next"
@@ -122,7 +126,8 @@ class Evaluator:
         part = np.empty((len(mine), 2))
         if len(mine):
             candidates = params[mine // seeds.shape[1]]  # (K, P)
-            part.T[:] = self._rollouts(candidates, seeds.reshape(-1)[mine], max_length, test)
+            with self._ranks.watched():
+                part.T[:] = self._rollouts(candidates, seeds.reshape(-1)[mine], max_length, test)
         return self._ranks.collect(part, seeds.size)
 
 
@@ -152,27 +157,46 @@ def run(
     shared = dict(settings or {}) | _settings(args, population, num_params)
     name = f"{game}.{args.optimizer}.{args.num_episode}.{population}"
     seeds.selection_seeds(shared["eval_episodes"])  # too many are found now, not in hours
+    pairs = population * args.num_episode
+    what = f"{name}: controllers of {population} candidates in {args.num_episode} episodes"
+    memory.require(8 * (pairs + 4 * population) * num_params, what, "--population or --num_episode")
     paths = state.Paths(args.directory, name)
-    now = state.begin(paths, shared, args.restart)
-    cli.save_settings(f"{paths.log}.settings.json", argparse.Namespace(**(vars(args) | shared)))
-    print(f"{name}: {num_params} parameters, {ranks.size} ranks", flush=True)
-
-    start = time.monotonic() - now.seconds
-    scalars = Scalars(paths.scalars, first_step=now.generation + 1)
-    try:
-        while not args.generations or now.generation < args.generations:
-            _generation(now, evaluator, scalars, start)
-            evaluate = now.generation % shared["eval_steps"] == 0
-            if evaluate:
-                _evaluation(now, evaluator, scalars, start)
-            now.seconds = time.monotonic() - start
-            state.save(paths, now)
-            if evaluate:
-                _draw(paths, scalars, now.generation, requirement)
-    finally:
-        scalars.close()
+    with locks.only_one(paths.checkpoint.parent, name):
+        locks.sweep(paths.log.parent)
+        now = state.begin(paths, shared, args.restart)
+        cli.save_settings(f"{paths.log}.settings.json", argparse.Namespace(**(vars(args) | shared)))
+        print(f"{name}: {num_params} parameters, {ranks.size} ranks", flush=True)
+        scalars = Scalars(paths.scalars, first_step=now.generation + 1)
+        try:
+            _go_on(args.generations, now, evaluator, paths, scalars, requirement)
+        finally:
+            scalars.close()
     evaluator.stop()
     print(f"{name}: generation {now.generation}, results in {paths.log}.*", flush=True)
+
+
+def _go_on(
+    generations: int,
+    now: state.State,
+    evaluator: Evaluator,
+    paths: state.Paths,
+    scalars: Scalars,
+    requirement: float | None,
+) -> None:
+    """Evolve until `generations` (0: until Ctrl-C)."""
+    start = time.monotonic() - now.seconds
+    eval_steps = now.settings["eval_steps"]
+    if now.generation and now.generation % eval_steps == 0:  # it may have been killed before this
+        _draw(paths, scalars, now.generation, requirement)
+    while not generations or now.generation < generations:
+        _generation(now, evaluator, scalars, start)
+        evaluate = now.generation % eval_steps == 0
+        if evaluate:
+            _evaluation(now, evaluator, scalars, start)
+        now.seconds = time.monotonic() - start
+        state.save(paths, now)
+        if evaluate:
+            _draw(paths, scalars, now.generation, requirement)
 
 
 def _settings(args: argparse.Namespace, population: int, num_params: int) -> dict:
@@ -206,7 +230,7 @@ def _generation(now: state.State, evaluator: Evaluator, scalars: Scalars, start:
     fitness = returns.min(1) if settings["batch_mode"] == "min" else returns.mean(1)  # (N,)
     steps = lengths.mean(1)  # (N,)
     if not np.isfinite(fitness).all():
-        raise ValueError("an episode's return is NaN or infinite")
+        raise UserError("an episode's return is NaN or infinite: give a smaller --sigma_init")
     telling = time.perf_counter()
     strategy.tell(fitness)
     asking += time.perf_counter() - telling

@@ -236,5 +236,5 @@ def test_a_return_that_is_nan_stops_the_run(tmp_path):
     parser = cli.parser("")
     evolve.add_arguments(parser)
     args = cli.parse(parser, argv=[*SMALL, "--directory", str(tmp_path)])
-    with pytest.raises(ValueError, match="NaN"):
+    with pytest.raises(UserError, match="NaN"):
         evolve.run(args, mpi.Ranks(), "toy", 4, lambda p, s, *_: (np.full(len(s), np.nan), s))

@@ -1,8 +1,14 @@
-"""Ctrl-C and SIGTERM that wait until a step is whole."""
+"""Ctrl-C and SIGTERM: how a command ends, and how it waits with that until a step is whole."""
 
 import contextlib
+import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PARENT = "ESTOOL_PARENT"  # variable: the process that this one is to end with
 
 
 class Stop:
@@ -25,9 +31,56 @@ def deferred() -> Iterator[Stop]:
             raise KeyboardInterrupt
         stop.requested = True
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, handle) for number in _heard()}
     try:
         yield stop
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """In the block SIGINT and SIGTERM wait; processes that are started in it never hear them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def raise_on_sigterm() -> None:
+    """From now on SIGTERM raises KeyboardInterrupt, as Ctrl-C does: games are closed, ranks end."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def leave_at_once(status: int) -> None:
+    """From now on SIGINT and SIGTERM end the process with `status`, without a word.
+
+    For a command that is ending: an impatient second Ctrl-C shows no traceback of its cleaning up.
+    """
+    for number in _heard():
+        signal.signal(number, lambda *_: os._exit(status))
+
+
+def _heard() -> list[signal.Signals]:
+    """Those that were not ignored when the process began, as SIGINT is in a script's background."""
+    return [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+
+
+def end_with_parent() -> None:
+    """Where the shell script that started this process said who it is, end when it has ended.
+
+    A script that is killed cannot end what it started. It writes `export ESTOOL_PARENT=$$`; what
+    this process starts in its turn does not inherit that.
+    """
+    parent = os.environ.pop(PARENT, "")
+    if not parent.isdigit():
+        return
+
+    def watch():
+        while os.getppid() == int(parent):
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()

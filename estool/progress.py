@@ -2,11 +2,14 @@
 
 import os
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import tqdm
 
 PLAIN_INTERVAL = 30.0  # seconds between lines where standard error is a file
+FLUSH_INTERVAL = 5.0  # seconds in which TensorBoard learns of what was written
 
 
 class _Lines:
@@ -47,21 +50,39 @@ def bar(total: int | None, unit: str, description: str, initial: int = 0) -> tqd
 class Scalars:
     """TensorBoard events in `directory`.
 
+    tensorboardX's own SummaryWriter writes in a thread: where the disk is full, that shows a
+    traceback, its queue fills up, and training waits for ever. This one raises OSError.
+
     A run that continues gives its `first_step`: events of an earlier start from there on are
     hidden. Look at them with `tensorboard --logdir runs`.
     """
 
     def __init__(self, directory: str | os.PathLike, first_step: int | None = None):
-        import tensorboardX  # here, because it costs a second that most commands can save
+        # here, because it costs a second that most commands can save
+        from tensorboardX import event_file_writer, proto, summary
 
-        self._writer = tensorboardX.SummaryWriter(str(directory), purge_step=first_step)
+        self._make, self._event = summary, proto.event_pb2.Event
+        Path(directory).mkdir(parents=True, exist_ok=True)
+        # The number keeps apart what is started twice in a second.
+        prefix = str(Path(directory) / "events")
+        self._writer = event_file_writer.EventsWriter(prefix, f".{os.getpid()}")
+        self._flushed = time.monotonic()
+        if first_step is not None:
+            start = proto.event_pb2.SessionLog(status=proto.event_pb2.SessionLog.START)
+            self._write(step=first_step, session_log=start)
 
     def scalar(self, tag: str, value: float, step: int) -> None:
-        self._writer.add_scalar(tag, float(value), step)
+        self._write(step=step, summary=self._make.scalar(tag, float(value)))
 
     def image(self, tag: str, image: np.ndarray, step: int) -> None:
         """Add a picture: uint8 (H, W, 3)."""
-        self._writer.add_image(tag, image, step, dataformats="HWC")
+        self._write(step=step, summary=self._make.image(tag, image, dataformats="HWC"))
 
     def close(self) -> None:
         self._writer.close()
+
+    def _write(self, **values) -> None:
+        self._writer.write_event(self._event(wall_time=time.time(), **values))
+        if time.monotonic() > self._flushed + FLUSH_INTERVAL:
+            self._writer.flush()
+            self._flushed = time.monotonic()

@@ -28,7 +28,7 @@ def check_worker(args: argparse.Namespace) -> argparse.Namespace:
 def save(path: str | os.PathLike, **arrays: np.ndarray) -> None:
     """Write named arrays as a compressed npz that numpy.load reads."""
     with (
-        atomic_path(path) as temporary,
+        atomic_path(path, durable=False) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION) as file,
     ):
         for name, array in arrays.items():

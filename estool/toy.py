@@ -37,7 +37,7 @@ def main(argv=None):
     evolve.add_arguments(parser)
     parser.add_argument("--fault", choices=("user", "raise", "both"), help="what goes wrong")
     args = cli.parse(parser, argv=argv)
-    with mpi.ranks(args.num_worker) as ranks:
+    with mpi.ranks(args.num_worker, args.rank_timeout) as ranks:
         if args.fault == "both":
             raise UserError("z.json is bad")
         evolve.run(args, ranks, "toy", 5, make_rollouts(ranks.rank, args.fault))

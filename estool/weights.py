@@ -12,34 +12,49 @@ load here and the other way round:
 import contextlib
 import json
 import os
-import tempfile
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from estool.errors import UserError
+from estool.locks import hidden_folder
 
 SCALE = 10_000  # weights are stored as whole numbers of ten-thousandths
+LARGEST = 1e30  # below what float32 can hold: what is larger is a mistake
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike, durable: bool = True) -> Iterator[Path]:
     """Yield a path to write to; it takes the place of `path` at the end, or vanishes on an error.
 
     The temporary file has the name of `path` and lies in a hidden folder beside it, so that
     writers that go by the suffix work, and a listing of `*.npz` never sees half a file.
-    Missing parent folders are made. Raises UserError where `path` cannot be written.
+    Missing parent folders are made. A `durable` file is on the disk before it takes that place,
+    for machines that are switched off. Raises UserError where `path` cannot be written.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as folder:
-            temporary = Path(folder) / path.name
+        with hidden_folder(path.parent) as folder:
+            temporary = folder / path.name
             yield temporary
+            if durable:
+                with temporary.open("rb") as file:
+                    os.fsync(file.fileno())
             temporary.replace(path)
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise UserError(f"{path} cannot be written: {_reason(error, path.parent)}") from error
+
+
+def _reason(error: OSError, folder: Path) -> str:
+    if error.strerror:
+        return error.strerror
+    with contextlib.suppress(OSError):  # numpy says how many bytes, but not why
+        if shutil.disk_usage(folder).free < 2**20:
+            return "No space left on device"
+    return str(error)
 
 
 def write_json(path: str | os.PathLike, value, indent: int | None = None) -> None:
@@ -59,7 +74,7 @@ def read_json(path: str | os.PathLike):
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:  # covers bad json and bad UTF-8
+    except (ValueError, RecursionError) as error:  # covers bad json, bad UTF-8, endless nesting
         raise UserError(f"{path} is no complete json file ({error})") from error
 
 
@@ -163,6 +178,6 @@ def _numbers(value, where: str) -> np.ndarray:
         array = np.asarray(value)
     except ValueError as error:
         raise UserError(f"{where}: expected lists of equal lengths, found ragged ones") from error
-    if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
+    if array.dtype.kind not in "iuf" or not (np.abs(array) < LARGEST).all():
         raise UserError(f"{where}: expected finite numbers, found NaN, infinity or something else")
     return array.astype(np.float64)
