@@ -278,7 +278,7 @@ def test_scoring_from_the_command_line_and_in_one_process(room, monkeypatch, cap
 def test_pictures_of_the_game_and_of_the_dream(room, monkeypatch, capsys):
     video = ("--video", "a.mp4", "--strip", "a.png", "--max_length", "12")
     assert "steps 12" in run(room, "python", "model.py", "render", AGENT, *video)
-    video = ("--video", "b.gif", "--strip", "b.png", "--max_length", "9")
+    video = ("--gif", "b.gif", "--strip", "b.png", "--max_length", "9", "--expected")
     monkeypatch.chdir(room)
     monkeypatch.setattr(dream_model.precision, "use_threads", lambda _: None)  # too late here
     dream_model.main([AGENT, "3", *video])

@@ -10,22 +10,26 @@ environment, `CarDreamEnv` as a single one. An observation is [z, c, h], an acti
 and brake. Unlike the reference's, the LSTM is advanced once a step, not twice.
 """
 
+from collections.abc import Iterator
+
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from estool import cli
+from estool import cli, panels, pictures
 from estool.rows import RowNoise, take_rows
-from estool.viewer import load_pygame
+from estool.viewer import ENTER, open_viewer
 from estool.weights import load_initial_z
 
-from rnn import MDNRNN, FastStep, Rows, sample_z
+from rnn import MDNRNN, FastStep, Rows, expected_z, sample_z
 
 TEMPERATURE = 0.7  # reference carracing/dream_env.py
 MAX_LENGTH = 1000  # steps, as in the real game
-WINDOW = 512  # pixels a side, as the reference's viewer
+WINDOW = 640  # pixels a side: ten for each of V's
 BRAKE = 0.8  # of the key, as in env.py
+PLUS, MINUS = frozenset(("+", "=", "[+]")), frozenset(("-", "[-]"))  # keys, with and without Shift
+STEP, LOWEST = 0.05, 0.05  # of the temperature
 
 
 class Dream:
@@ -42,6 +46,7 @@ class Dream:
         """`initial_z`: (mu, logvar), float32 (N, Z) each, the first frames of real episodes."""
         self.temperature, self.max_length = temperature, max_length
         self._mu, self._std = initial_z[0], np.exp(initial_z[1] / 2)
+        self.z_size = step.z_size
         self._rows, self._noise = Rows(step), RowNoise(step.z_size, step.z_size)
         self.observation = np.empty((0, step.z_size + 2 * step.hidden), np.float32)
         self.age = np.empty(0, np.int64)  # steps made by each row
@@ -68,6 +73,10 @@ class Dream:
         self.observation[:, -hidden:] = rows.h
         self.age += 1
         return np.zeros(len(z), np.float32), self.age >= self.max_length
+
+    def expected(self) -> np.ndarray:
+        """What M expected of the last step: the mean of its latents, float32 (B, Z)."""
+        return expected_z(self._rows.predict())
 
     def keep(self, rows: np.ndarray) -> None:
         """Row i becomes what was row `rows[i]`; the others leave."""
@@ -172,56 +181,55 @@ class CarDreamEnv(gymnasium.Env):
         return self._dream.observation[0].copy(), 0.0, False, bool(done[0]), {}
 
 
-def play(dream: Dream, decode, episodes: int, max_steps: int | None, seed: int, fps: int) -> list:
-    """Let a person play in a window; returns the lengths of the finished episodes.
+def play(dream: Dream, decode, args) -> list[int]:
+    """Let a person drive in a window; returns the lengths of the finished episodes.
 
-    `decode(z (1, Z)) -> (1, 64, 64, 3)` in 0..1. Ends after `episodes`, `max_steps` or Escape.
+    `decode(z (1, Z)) -> (1, 64, 64, 3)` in 0..1. Ends after `args.episodes`, `args.steps` or
+    Escape. Raises UserError where no window can be opened.
     """
-    pygame = load_pygame()
-    pygame.display.init()  # not pygame.init(), which would look for a sound card too
-    pygame.font.init()
-    window = pygame.display.set_mode((WINDOW, WINDOW))
-    plus = (pygame.K_PLUS, pygame.K_EQUALS, pygame.K_KP_PLUS)
-    minus = (pygame.K_MINUS, pygame.K_KP_MINUS)
-    font, clock = pygame.font.Font(None, 28), pygame.time.Clock()
-    lengths, steps, running = [], 0, True
-    while running and len(lengths) < episodes:
-        dream.keep(np.empty(0, np.int64))
-        dream.start([seed + len(lengths)])
-        done = False
-        while running and not done:
-            for event in pygame.event.get():
-                key = event.key if event.type == pygame.KEYDOWN else None
-                if event.type == pygame.QUIT or key == pygame.K_ESCAPE:
-                    running = False
-                elif key in plus + minus:
-                    change = 0.05 if key in plus else -0.05
-                    dream.temperature = max(0.05, round(dream.temperature + change, 2))
-                elif key == pygame.K_RETURN:
-                    dream.keep(np.empty(0, np.int64))
-                    dream.start([seed + len(lengths)])
-            pressed = pygame.key.get_pressed()
-            steer = int(pressed[pygame.K_RIGHT]) - int(pressed[pygame.K_LEFT])
-            action = np.array([[steer, pressed[pygame.K_UP], BRAKE * pressed[pygame.K_DOWN]]])
-            done = bool(dream.step(action)[1][0])
-            steps += 1
-            _draw(pygame, window, font, dream, decode)
-            clock.tick(fps)
-            running = running and steps != max_steps
-        if done:
-            lengths.append(int(dream.age[0]))
-            print(f"episode {len(lengths)} length {lengths[-1]}")
-    pygame.quit()
+    lengths, left, open_ = [], args.steps or np.inf, True
+    title = "CarRacing, dreamed: arrow keys, temperature + and -, Enter, Escape"
+    with open_viewer(title, args.fps) as window:
+        while open_ and left > 0 and len(lengths) < args.episodes:
+            open_, done = _play_episode(dream, decode, window, args.seed + len(lengths), left)
+            left -= dream.age[0]
+            if done:
+                lengths.append(int(dream.age[0]))
+                print(f"episode {len(lengths)} length {lengths[-1]}", flush=True)
     return lengths
 
 
-def _draw(pygame, window, font, dream, decode):
-    picture = decode(dream.observation[:, : dream._mu.shape[1]])[0]  # (64, 64, 3)
-    picture = (np.clip(picture, 0, 1) * 255).astype(np.uint8).swapaxes(0, 1)
-    pygame.transform.scale(pygame.surfarray.make_surface(picture), window.get_size(), window)
-    text = f"step {dream.age[0]}   temperature {dream.temperature:.2f}"
-    window.blit(font.render(text, True, "white", "black"), (8, 8))
-    pygame.display.flip()
+def _play_episode(dream, decode, window, seed, limit):
+    """One dream. Returns whether the window is still open, and whether the dream came to an end."""
+    dream.keep(np.empty(0, np.int64))
+    dream.start([seed])
+    done, open_ = False, window.show(_draw(dream, decode, (0, 0, 0)))
+    while open_ and not done and dream.age[0] < limit and not window.pressed & ENTER:
+        warmer = bool(window.pressed & PLUS) - bool(window.pressed & MINUS)
+        dream.temperature = max(LOWEST, round(dream.temperature + STEP * warmer, 2))
+        steer = window.held("right") - window.held("left")
+        action = (steer, window.held("up"), BRAKE * window.held("down"))
+        done = bool(dream.step(np.array([action], np.float32))[1][0])
+        open_ = window.show(_draw(dream, decode, action))
+    return open_, done
+
+
+def _draw(dream, decode, action) -> np.ndarray:
+    """The latents as V draws them, without blur, and the numbers below, one picture."""
+    frame = pictures.to_uint8(decode(dream.observation[:, : dream.z_size])[0])
+    numbers = (f"step {dream.age[0]}", f"temperature {dream.temperature:.2f}")
+    return panels.below(
+        panels.enlarge(frame, WINDOW),
+        panels.beside(*action_meters(action, WINDOW // 3)),
+        panels.text_bar(numbers, WINDOW),
+    )
+
+
+def action_meters(action, width: int) -> Iterator[np.ndarray]:
+    """The three parts of an action as bars."""
+    yield panels.meter("steer", action[0], width, low=-1)
+    yield panels.meter("gas", action[1], width, colour=panels.GREEN)
+    yield panels.meter("brake", action[2], width, colour=panels.RED)
 
 
 def main(argv=None):
@@ -240,9 +248,8 @@ def main(argv=None):
     from vae import VAE  # here, because programs that only dream need no V
 
     dream = load_dream(args.rnn, args.initial_z, temperature=args.temperature)
-    vae = VAE(32)
-    vae.load(args.vae)
-    lengths = play(dream, vae.decode, args.episodes, args.steps, args.seed, args.fps)
+    vae = VAE(32).load(args.vae)
+    lengths = play(dream, vae.decode, args)
     if not lengths:
         print("no episode was finished")
     else:

@@ -10,7 +10,7 @@ seconds.
 
 from pathlib import Path
 
-from estool import cli, precision
+from estool import cli, precision, viewer
 from estool.mpi import usable_cores
 
 import watch
@@ -27,8 +27,7 @@ def parse(argv=None):
     add("--temperature", type=cli.positive_float, default=TEMPERATURE, help="of the dream")
     add("--models", type=Path, default=Path(), help="folder of vae/, rnn/ and initial_z/")
     add("--max_length", type=cli.positive_int, default=MAX_LENGTH, help="steps of the dream")
-    add("--video", type=Path, help="dream into this .mp4 or .gif, without a screen")
-    add("--strip", type=Path, help="write a strip of moments into this .png")
+    viewer.add_arguments(parser)
     return cli.parse(parser, argv=argv)
 
 

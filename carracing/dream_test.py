@@ -1,5 +1,6 @@
 """The dream: gymnasium's checkers, ends, chance by row, the window."""
 
+import argparse
 import warnings
 
 import numpy as np
@@ -145,6 +146,8 @@ def test_playing_without_a_screen(dream, monkeypatch, capsys):
     def decode(z):
         return np.full((1, 64, 64, 3), 0.5, np.float32)
 
-    assert play(dream(max_length=5), decode, 2, None, 0, 1000) == [5, 5]
+    args = argparse.Namespace(seed=0, fps=1000, steps=None, episodes=2)
+    assert play(dream(max_length=5), decode, args) == [5, 5]
     assert "episode 2 length 5" in capsys.readouterr().out
-    assert play(dream(max_length=50), decode, 2, 3, 0, 1000) == []
+    args.steps = 3
+    assert play(dream(max_length=50), decode, args) == []

@@ -1,18 +1,13 @@
 """What must hold of env.py: `pytest env_test.py`, real CarRacing-v3, about 20 s on one core."""
 
 import math
-import os
 import pickle
-import subprocess
-import sys
 import warnings
-from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 
 import gymnasium
 import numpy as np
-import pygame
 import pytest
 from gymnasium.envs.box2d.car_racing import CarRacing
 from gymnasium.utils.env_checker import check_env
@@ -20,7 +15,6 @@ from gymnasium.utils.env_checker import check_env
 from estool.errors import UserError
 
 import env as room
-import play
 import renderer
 
 HERE = Path(__file__).parent
@@ -305,34 +299,3 @@ def test_policies_are_reproducible_and_of_their_distribution():
     assert np.median(np.abs(first_steps[:, 0])) == pytest.approx(0.10, abs=0.03)
     assert np.median(first_steps[:, 1]) == pytest.approx(0.5, abs=0.01)
     assert (np.abs(first_steps[:, 0]) > 0.5).mean() == pytest.approx(0.15, abs=0.06)
-
-
-def test_keys_become_actions():
-    def action(*keys):
-        return play._action(defaultdict(int, dict.fromkeys(keys, 1))).tolist()
-
-    assert action() == [0, 0, 0]
-    assert action(pygame.K_LEFT, pygame.K_UP) == [-1, 1, 0]
-    assert action(pygame.K_RIGHT, pygame.K_DOWN) == pytest.approx([1, 0, 0.8])
-    enter = pygame.event.Event(pygame.KEYDOWN, key=pygame.K_RETURN)
-    escape = pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE)
-    assert [play._command([enter]), play._command([escape]), play._command([])] == [
-        play.RESTART,
-        play.QUIT,
-        None,
-    ]
-
-
-@pytest.mark.parametrize(("driver", "status"), [("dummy", 0), ("nowhere", 2)])
-def test_play_command(driver, status):
-    command = [sys.executable, "env.py", "--seed", "3", "--steps", "201"]
-    environment = {**os.environ, "SDL_VIDEODRIVER": driver}
-    done = subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True)
-    assert done.returncode == status
-    assert "Traceback" not in done.stderr
-    if status:
-        assert "no window can be opened" in done.stderr
-    else:
-        lines = done.stdout.splitlines()
-        assert lines[0] == "action +0.00 +0.00 +0.00"
-        assert lines[1].startswith("step 200 total_reward -1")

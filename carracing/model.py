@@ -6,21 +6,21 @@
 Reads vae/vae.json, rnn/rnn.json and the controller; without a controller all three parts are
 random. `norender` prints a line an episode and their statistics, on gymnasium's own drawing unless
 --renderer fast is given; stock's makes 75 steps a second with a batch of one (bench.py). `render`
-needs a screen, or --video out.mp4.
+opens a window, or writes --video out.mp4 or --gif out.gif.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from estool import cli, mpi, precision, scores, seeds
+from estool import cli, mpi, precision, scores, seeds, viewer
 from estool.mpi import usable_cores
 from estool.rollout import run_rollouts
 from estool.rows import RowNoise, take_rows
 from estool.weights import load_controller, load_initial_z
 
 from env import KINDS, MAX_STEPS, CarRacingBatch, RandomPolicy, squash_action
-from rnn import MDNRNN, FastStep, Rows
+from rnn import MDNRNN, FastStep, Rows, expected_z
 from vae import VAE
 
 Z_SIZE, HIDDEN, OUTPUTS = 32, 256, 3
@@ -150,6 +150,10 @@ class RealWorld:
             rewards, done = rewards + STEP_REWARD * left * given_up, done | given_up
         return rewards, done
 
+    def expected(self) -> np.ndarray:
+        """What M expected of the last step: the mean of its latents, float32 (B, Z)."""
+        return expected_z(self._rows.predict())
+
     def keep(self, rows: np.ndarray) -> None:
         """Row i becomes what was row `rows[i]`; the others leave."""
         self._slots, self._seeds = self._slots[rows], self._seeds[rows]
@@ -195,8 +199,7 @@ def parse(argv=None):
     add("-n", "--num_worker", type=cli.positive_int, help=text)
     add("--max_length", type=cli.non_negative_int, default=0, help="end episodes here, 0: 1000")
     add("--csv", type=Path, help="write the scores of all episodes here")
-    add("--video", type=Path, help="render into this .mp4 or .gif, without a screen")
-    add("--strip", type=Path, help="render: write a strip of moments into this .png")
+    viewer.add_arguments(parser)
     return cli.parse(parser, argv=argv)
 
 

@@ -1,27 +1,29 @@
 """The window of `python env.py`: CarRacing by hand, beside what the world model would see.
 
-Left and right arrow steer, up is gas, down brakes; Enter starts the track again, Escape quits.
-After an episode the next seed's track follows. Every 200 steps the action and the return so far
-are printed. Runs at the environment's 50 steps a second; SDL_VIDEODRIVER=dummy needs no screen.
+Left and right arrow steer, up is gas, down brakes; Enter starts the track again, R starts and
+stops a recording, Escape quits. After an episode the next seed's track follows. A recording is
+what extract.py writes, an npz of frames and actions in record-human/, and none is ever overwritten;
+a whole episode (press R at its start) can be trained on with --record record-human. Every 200 steps
+the action and the return so far are printed, at the end the score. Runs at the environment's 50
+steps a second; SDL_VIDEODRIVER=dummy needs no screen.
 """
 
 import argparse
+import itertools
+from pathlib import Path
 
 import numpy as np
-import pygame
 from gymnasium.envs.box2d.car_racing import FPS
 
-from estool import cli
-from estool.errors import UserError
+from estool import cli, panels, recordings
+from estool.viewer import ENTER, Window, open_viewer
 
 from env import MAX_STEPS, SIZE, make
 
-FULL_VIEW = (640, 512)  # stock's 1000x800 picture
-ENLARGED = (8 * SIZE, 8 * SIZE)  # the 64x64 observation
-BAR = 40  # pixels of text below both
-PRINT_EVERY = 200  # steps
+SIDE = 7 * SIZE  # the 64x64 observation, enlarged
 BRAKE = 0.8  # 0.9 and more would lock the wheels
-QUIT, RESTART = "quit", "restart"
+PRINT_EVERY = 200  # steps, as the reference's env.py
+PAUSE = 2 * FPS  # frames that an episode's last picture stays
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +32,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--steps", type=cli.positive_int, help="quit after so many steps (default: play on)"
     )
+    text = "folder of what R records"
+    parser.add_argument("--record", type=Path, default=Path("record-human"), help=text)
+
+
+class Recorder:
+    """Collects the frames and actions of one track while it is on; writes them when it goes off."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self.on = False
+        self.frames: list[np.ndarray] = []
+        self._actions: list[np.ndarray] = []
+
+    def add(self, frame: np.ndarray, action: np.ndarray) -> None:
+        """Take a frame (64, 64, 3) and the action (3,) that it was answered with."""
+        if self.on:
+            self.frames.append(frame)
+            self._actions.append(action)
+
+    def stop(self, seed: int) -> None:
+        """Write what was collected on the track `seed`, if anything, under a name that is free."""
+        if self.frames:
+            frames, actions = np.stack(self.frames), np.float16(self._actions)
+            names = (self._folder / f"{seed}-{number}.npz" for number in itertools.count(1))
+            path = next(path for path in names if not path.exists())
+            recordings.save(path, obs=frames, action=actions)
+            print(f"recorded {len(frames)} frames in {path}", flush=True)
+        self.on, self.frames, self._actions = False, [], []
 
 
 def play(args: argparse.Namespace) -> None:
@@ -37,79 +67,66 @@ def play(args: argparse.Namespace) -> None:
 
     Raises UserError where no window can be opened.
     """
-    try:
-        pygame.display.init()  # not pygame.init(), which would look for a sound card too
-        size = (FULL_VIEW[0] + ENLARGED[0], max(FULL_VIEW[1], ENLARGED[1]) + BAR)
-        window = pygame.display.set_mode(size)
-    except pygame.error as error:
-        raise UserError(
-            f"no window can be opened ({error}); playing needs a display, or "
-            "SDL_VIDEODRIVER=dummy to run without one"
-        ) from error
-    pygame.font.init()
-    pygame.display.set_caption("CarRacing: arrow keys, Enter restarts, Escape quits")
     env = make("fast", render_mode="rgb_array")
+    title = "CarRacing: arrow keys, Enter restarts, R records, Escape quits"
+    seed, left, open_ = args.seed, args.steps or np.inf, True
     try:
-        _play_episodes(env, window, args.seed, args.steps)
+        with open_viewer(title, FPS) as window:
+            while open_ and left > 0:
+                open_, steps, finished = play_episode(env, window, seed, left, args.record)
+                left -= steps
+                seed += finished
     finally:
         env.close()
-        pygame.quit()
 
 
-def _play_episodes(env, window, seed, steps_left):
-    clock, font = pygame.time.Clock(), pygame.font.Font(None, 30)
-    steps_left = float("inf") if steps_left is None else steps_left
-    while steps_left > 0:
-        observation, _ = env.reset(seed=seed)
-        total, steps, command, finished = 0.0, 0, None, False
-        while command is None and not finished and steps_left > 0:
-            command = _command(pygame.event.get())
-            action = _action(pygame.key.get_pressed())
-            observation, reward, terminated, truncated, _ = env.step(action)
-            finished = terminated or truncated
-            total += reward
-            steps += 1
-            steps_left -= 1
-            if steps % PRINT_EVERY == 0 or finished:
-                print("action", " ".join(f"{value:+.2f}" for value in action))
-                print(f"step {steps} total_reward {total:+.2f}", flush=True)
-            speed = np.hypot(*env.unwrapped.car.hull.linearVelocity)
-            text = (
-                f"track {seed}   score {total:6.1f}   step {steps}/{MAX_STEPS}   speed {speed:3.0f}"
-                f"   {clock.get_fps():2.0f} fps"
-            )
-            _draw(window, env.render(), observation, font.render(text, True, (255, 255, 255)))
-            clock.tick(FPS)
-        if command == QUIT:
-            return
-        if command != RESTART:
-            seed += 1
+def play_episode(env, window: Window, seed: int, limit: float, folder: Path):
+    """One track. Returns whether the window is still open, the steps, whether it was finished."""
+    observation, _ = env.reset(seed=seed)
+    recorder, total, steps, verdict = Recorder(folder), 0.0, 0, ""
+    open_ = window.show(draw(env, observation, seed, total, steps, window.fps, recorder))
+    while open_ and not verdict and steps < limit and not window.pressed & ENTER:
+        if "r" in window.pressed:
+            recorder.stop(seed) if recorder.on else setattr(recorder, "on", True)
+        action = held_action(window)
+        recorder.add(observation, action)
+        observation, reward, terminated, truncated, info = env.step(action)
+        total, steps = total + reward, steps + 1
+        if steps % PRINT_EVERY == 0:
+            print("action", " ".join(f"{value:+.2f}" for value in action))
+            print(f"step {steps} total_reward {total:+.2f}", flush=True)
+        if terminated or truncated:
+            lap, over = info.get("lap_finished"), "time is over" if truncated else "off the field"
+            verdict = "lap finished" if lap else over
+        picture = draw(env, observation, seed, total, steps, window.fps, recorder)
+        open_ = window.show(picture)
+    recorder.stop(seed)
+    if steps:
+        print(f"track {seed} score {total:.1f} steps {steps}", flush=True)
+    if verdict and open_:
+        panels.label(picture, f"{verdict}: score {total:.1f}", 40, 80, 1.2)
+        open_ = window.hold(picture, PAUSE)
+    return open_, steps, bool(verdict)
 
 
-def _command(events):
-    """What the events since the last frame ask for: QUIT, RESTART or None."""
-    for event in events:
-        if event.type == pygame.QUIT:
-            return QUIT
-        if event.type == pygame.KEYDOWN and event.key == pygame.K_ESCAPE:
-            return QUIT
-        if event.type == pygame.KEYDOWN and event.key in (pygame.K_RETURN, pygame.K_KP_ENTER):
-            return RESTART
-    return None
+def held_action(window: Window) -> np.ndarray:
+    """The arrow keys now held -> action (3,) float32."""
+    steer = window.held("right") - window.held("left")
+    return np.array([steer, window.held("up"), BRAKE * window.held("down")], np.float32)
 
 
-def _action(pressed):
-    """The keys now held -> action (3,) float32."""
-    steer = float(pressed[pygame.K_RIGHT]) - float(pressed[pygame.K_LEFT])
-    gas, brake = float(pressed[pygame.K_UP]), BRAKE * pressed[pygame.K_DOWN]
-    return np.array([steer, gas, brake], np.float32)
-
-
-def _draw(window, full, observation, text):
-    """Show the full view (400, 600, 3), the observation (64, 64, 3) and the text."""
-    window.fill((0, 0, 0))
-    for image, size, left in ((full, FULL_VIEW, 0), (observation, ENLARGED, FULL_VIEW[0])):
-        surface = pygame.surfarray.make_surface(image.swapaxes(0, 1))
-        window.blit(pygame.transform.scale(surface, size), (left, 0))
-    window.blit(text, (10, FULL_VIEW[1] + 10))
-    pygame.display.flip()
+def draw(env, observation, seed, total, steps, fps, recorder) -> np.ndarray:
+    """The full view, the observation (64, 64, 3) and the numbers, one picture."""
+    speed = np.hypot(*env.unwrapped.car.hull.linearVelocity)
+    seen = panels.label(panels.enlarge(observation, SIDE), "64x64, what V sees")
+    view = panels.beside(panels.fit(env.render(), SIDE), seen)
+    numbers = (f"track {seed}", f"score {total:.1f}", f"step {steps} of {MAX_STEPS}")
+    numbers += (f"speed {speed:.0f}", f"{fps:.0f} frames/s", "")  # the last place is the recorder's
+    picture = panels.below(view, panels.text_bar(numbers, view.shape[1]))
+    if recorder.on:
+        place = (view.shape[1] - 24, SIDE + 22)
+        panels.dot(picture, place, panels.RED)
+        panels.label(
+            picture, f"recording {len(recorder.frames)}", place[0] - 155, place[1] + 8, 0.65
+        )
+    return picture

@@ -1,135 +1,146 @@
 """Watch an agent: the full view beside the 64x64 crop and V's reconstruction, or the dream.
 
 An importable module; `python model.py render ...` and `python dream_model.py ...` are the commands.
+The key M shows what M expected of each frame beside what came, and back again; Escape quits.
 """
 
-import cv2
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 
-from estool import pictures
-from estool.viewer import open_viewer
+from estool import panels, pictures
+from estool.viewer import files, open_viewer
 
-from dream_env import TEMPERATURE, Dream
+from dream_env import TEMPERATURE, Dream, action_meters
 from env import make
 from model import RealWorld, Z
 from rnn import FastStep
 
 FPS = 50  # the game's own
-SIDE = 480  # pixels of the enlarged 64x64 pictures
-VIEW = (720, 480)  # of gymnasium's full view, 600x400
-DREAM_SIDE = 512  # reference carracing/dream_env.py
-MOMENTS = 8  # columns of a strip
-TILE = 154  # pixels a side of its pictures, border not counted
+SIDE = 384  # pixels of the enlarged 64x64 pictures beside the game
+DREAM_SIDE = 640  # ten for each of V's
+PAUSE = 2 * FPS  # frames that the last picture stays
+
+
+@dataclass
+class Moment:
+    """What there is to see of a step: pictures uint8, those of the real game None in a dream."""
+
+    step: int
+    view: np.ndarray | None  # (400, 600, 3)
+    crop: np.ndarray | None  # (64, 64, 3)
+    drawn: np.ndarray  # V's picture of what came
+    expected: np.ndarray | None  # V's picture of what M expected of it; None at the first step
+    action: np.ndarray  # (3,)
+    total: float  # rewards before this step; of the last moment, all of them
+
+    def tiles(self) -> list[np.ndarray]:
+        """The pictures that a strip shows."""
+        seen = [] if self.view is None else [self.view[:, 100:500], self.crop]
+        return [panels.tile(picture) for picture in (*seen, self.drawn)]
 
 
 def run(args, model, controllers) -> None:
-    """Play one episode with the seed `args.seed` and show it in a window or in `args.video`."""
+    """Play one episode with the seed `args.seed` and show it in a window or in video files."""
     world = RealWorld(model, args.renderer)
-    shown, total = [], 0.0
-    with open_viewer("World Models: CarRacing", FPS, args.video) as viewer:
-        for picture, moment, reward in real_episode(world, model, controllers, args):
-            shown.append(moment)
-            total += reward
-            if not viewer.show(picture):
-                break
+    episode = real_episode(world, model, controllers, args)
+    tiles, moment = show(episode, args, "World Models: CarRacing. M: expectation, Escape")
     if args.strip:
-        dream = dream_episode(model, controllers, args.seed, len(shown), TEMPERATURE)
-        dreamed = [moment for _, moment in dream]
-        shown = [(*moment, *frame) for moment, frame in zip(shown, dreamed, strict=True)]
-        pictures.save(args.strip, strip(shown))
-    print(f"seed {args.seed} reward {total:.2f} steps {len(shown)}")
+        given = (args.seed, len(tiles), TEMPERATURE)
+        dream = (moment.tiles() for moment in dream_episode(model, controllers, *given))
+        tiles = [(*real, *dreamed) for real, dreamed in zip(tiles, dream, strict=True)]
+        names = ("game", "64x64 crop", "reconstruction", "dream")
+        pictures.save(args.strip, panels.strip(tiles, names))
+    print(f"seed {args.seed} reward {moment.total:.2f} steps {moment.step + 1}")
 
 
 def run_dream(args, model, controllers) -> None:
-    """Dream one episode with the seed `args.seed` and show it in a window or in `args.video`."""
-    given, shown = (args.seed, args.max_length, args.temperature), []
-    with open_viewer("World Models: the dream of CarRacing", FPS, args.video) as viewer:
-        for picture, moment in dream_episode(model, controllers, *given):
-            shown.append(moment)
-            if not viewer.show(picture):
-                break
+    """Dream one episode with the seed `args.seed` and show it in a window or in video files."""
+    episode = dream_episode(model, controllers, args.seed, args.max_length, args.temperature)
+    tiles, moment = show(
+        episode, args, "World Models: the dream of CarRacing. M: expectation, Escape"
+    )
     if args.strip:
-        pictures.save(args.strip, strip(shown, ("dream",)))
-    print(f"seed {args.seed} steps {len(shown)}")
+        pictures.save(args.strip, panels.strip(tiles, ("dream",)))
+    print(f"seed {args.seed} steps {moment.step + 1}")
 
 
-def real_episode(world: RealWorld, model, controllers, args):
-    """Yield (picture for the viewer, (view, crop, reconstruction) for the strip, reward) a step.
+def show(episode: Iterator[Moment], args, title: str) -> tuple[list, Moment]:
+    """Show an episode until its end or Escape: the tiles for a strip, and the last moment."""
+    tiles, expected = [], args.expected
+    with open_viewer(title, FPS, files(args)) as viewer:
+        for moment in episode:
+            if args.strip:
+                tiles.append(moment.tiles())
+            picture = draw(moment, expected)
+            open_ = viewer.show(picture)
+            if not open_:
+                break
+            expected ^= "m" in viewer.pressed
+        if open_:
+            viewer.hold(panels.label(picture, "the end", 40, 80, 1.2), PAUSE)
+    return tiles, moment
 
-    A second game with the same seed and moves draws the full view for people.
-    """
+
+def real_episode(world: RealWorld, model, controllers, args) -> Iterator[Moment]:
+    """Play the real game; a second one with the same seed and moves draws the full view."""
     large = make("fast", render_mode="rgb_array")
     large.reset(seed=args.seed)
-    world.start([args.seed])
-    row, done, steps = np.zeros(1, np.int64), False, 0
     try:
-        while not done and steps != (args.max_length or -1):
-            view = cv2.resize(large.render(), VIEW, interpolation=cv2.INTER_AREA)
-            reconstruction = pictures.to_uint8(model.vae.decode(world.observation[:, Z])[0])
-            moment = (view[:, 120:600], world.frames[0], reconstruction)
-            picture = side_by_side(view, *moment[1:], steps)
-            action = controllers.act(world.observation, row)
-            large.step(action[0])
-            reward, ended = world.step(action)
-            yield picture, moment, reward[0]
-            done = ended[0]
-            steps += 1
+        for moment in _episode(world, model, controllers, args.seed, args.max_length):
+            moment.view, moment.crop = large.render(), world.frames[0]
+            large.step(moment.action)
+            yield moment
     finally:
         large.close()
         world.close()
 
 
 def dream_episode(model, controllers, seed: int, length: int, temperature: float):
-    """Yield (picture, (frame,)) a step of a dream of `length` steps, drawn by V."""
+    """Dream `length` steps."""
     world = Dream(FastStep(model.rnn), model.initial_z, temperature)
+    return _episode(world, model, controllers, seed, length)
+
+
+def _episode(world, model, controllers, seed, length):
     world.start([seed])
-    row = np.zeros(1, np.int64)
-    for steps in range(length):
-        frame = pictures.to_uint8(model.vae.decode(world.observation[:, Z])[0])
-        yield label(enlarge(frame, DREAM_SIDE), f"dream, step {steps}"), (frame,)
-        world.step(controllers.act(world.observation, row))
+    row, done, step, total = np.zeros(1, np.int64), False, 0, 0.0
+    while not done and step != (length or -1):
+        z = world.observation[:, Z]
+        if step:
+            z = np.concatenate((z, world.expected()))
+        drawn, *expected = pictures.to_uint8(model.vae.decode(z))
+        action = controllers.act(world.observation, row)
+        moment = Moment(step, None, None, drawn, *(expected or [None]), action[0], total)
+        yield moment
+        reward, done = (value[0] for value in world.step(action))
+        moment.total = total = total + reward
+        step += 1
 
 
-def side_by_side(view, crop, reconstruction, steps: int) -> np.ndarray:
-    """The game, what the agent sees of it, and what V keeps of that, uint8 (480, 1680, 3)."""
-    return np.concatenate(
-        [
-            label(view.copy(), f"game, step {steps}"),
-            label(enlarge(crop, SIDE), "64x64 crop"),
-            label(enlarge(reconstruction, SIDE), "reconstruction by V"),
-        ],
-        axis=1,
-    )
+def draw(moment: Moment, expected: bool) -> np.ndarray:
+    """All there is to see, one picture: (428, 1344, 3), or the dream's (728, 640, 3)."""
+    surmise = np.zeros_like(moment.drawn) if moment.expected is None else moment.expected
+    if moment.view is None:
+        return _draw_dream(moment, surmise, expected)
+    parts = [panels.label(panels.fit(moment.view, SIDE), "game")]
+    if expected:
+        frames = {"what came, drawn by V": moment.drawn, "what M expected": surmise}
+    else:
+        frames = {"64x64 crop": moment.crop, "reconstruction by V": moment.drawn}
+    parts += [panels.label(panels.enlarge(frames[text], SIDE), text) for text in frames]
+    view = panels.beside(*parts)
+    width = view.shape[1] // 4
+    numbers = panels.text_bar([f"step {moment.step}", f"score {moment.total:.1f}"], width)
+    return panels.below(view, panels.beside(numbers, *action_meters(moment.action, width)))
 
 
-def strip(moments, names=("game", "64x64 crop", "reconstruction", "dream")) -> np.ndarray:
-    """Moments of an episode as columns, one row for each kind of picture, uint8 (H, W, 3)."""
-    chosen = [moments[i] for i in np.linspace(0, len(moments) - 1, MOMENTS).astype(int)]
-    lines = []
-    for kind, name in enumerate(names[: len(chosen[0])]):
-        tiles = []
-        for moment in chosen:
-            tile = cv2.resize(moment[kind], (TILE, TILE), interpolation=_smooth(moment[kind]))
-            tiles.append(
-                cv2.copyMakeBorder(tile, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=(255,) * 3)
-            )
-        label(tiles[0], name)
-        lines.append(np.stack(tiles))
-    return pictures.rows(lines)
-
-
-def _smooth(frame) -> int:
-    return cv2.INTER_NEAREST if len(frame) == 64 else cv2.INTER_AREA
-
-
-def enlarge(frame: np.ndarray, side: int) -> np.ndarray:
-    """A 64x64 frame at `side` pixels, without blur."""
-    return cv2.resize(frame, (side, side), interpolation=cv2.INTER_NEAREST)
-
-
-def label(picture: np.ndarray, text: str) -> np.ndarray:
-    """Write `text` into the upper left corner, in place."""
-    font, black, white = cv2.FONT_HERSHEY_SIMPLEX, (0, 0, 0), (255, 255, 255)
-    for x, y in ((7, 24), (9, 24), (8, 23), (8, 25)):  # thicker letters would also be wider
-        cv2.putText(picture, text, (x, y), font, 0.7, black, 2, cv2.LINE_AA)
-    return cv2.putText(picture, text, (8, 24), font, 0.7, white, 2, cv2.LINE_AA)
+def _draw_dream(moment, surmise, expected):
+    frames = [moment.drawn, surmise] if expected else [moment.drawn]
+    view = panels.beside_in_square(*frames, side=DREAM_SIDE)
+    panels.label(view, "dream" if len(frames) == 1 else "what came in the dream")
+    if expected:
+        panels.label(view, "what M expected", DREAM_SIDE // 2 + 8)
+    meters = panels.beside(*action_meters(moment.action, DREAM_SIDE // 3))
+    return panels.below(view, meters, panels.text_bar([f"step {moment.step}"], DREAM_SIDE))

@@ -2,7 +2,7 @@
 
 Reads tf_models/{vae,rnn,initial_z}.json; writes nothing. `python doomrnn.py` lets a person play
 in the dream: LEFT and RIGHT move, UP and DOWN change the temperature, Enter starts again, Escape
-quits; after 40 episodes it prints their mean length. It starts in about ten seconds.
+quits (play.py); after 40 episodes it prints their mean length. It starts in about ten seconds.
 
 For programs: `Dream` is the batch that train.py uses through estool/rollout.py, `DoomDream` the
 same as a gymnasium vector environment, `DoomDreamEnv` as a single one. An observation is [z, c, h],
@@ -16,15 +16,13 @@ from gymnasium.vector.utils import batch_space
 
 from estool import cli
 from estool.rows import RowNoise, take_rows
-from estool.viewer import load_pygame
 from estool.weights import load_initial_z
 
 from actions import discretise
-from rnn import MDNRNN, FastStep, Rows, sample_z
+from rnn import MDNRNN, FastStep, Rows, expected_z, sample_z
 
 TEMPERATURE = 1.25  # paper, section 4; reference doomrnn/doomrnn.py
 MAX_LENGTH = 2100  # steps, as in the real game
-WINDOW = 640  # pixels a side, as the reference's viewer
 
 
 class Dream:
@@ -42,6 +40,7 @@ class Dream:
         """`initial_z`: (mu, logvar), float32 (N, Z) each, the first frames of real episodes."""
         self.temperature, self.max_length = temperature, max_length
         self._mu, self._std = initial_z[0], np.exp(initial_z[1] / 2)
+        self.z_size = step.z_size
         self._rows, self._noise = Rows(step), RowNoise(step.z_size, step.z_size)
         self.observation = np.empty((0, step.z_size + 2 * step.hidden), np.float32)
         self.age = np.empty(0, np.int64)  # steps made by each row
@@ -71,6 +70,11 @@ class Dream:
         self.observation[:, -hidden:] = rows.h
         self.age += 1
         return np.ones(len(z), np.float32), (self.death_logit > 0) | (self.age >= self.max_length)
+
+    def expected(self) -> tuple[np.ndarray, np.ndarray]:
+        """What M expected of the last step: mean latents (B, Z), the end's probability (B,)."""
+        mixture, _ = self._rows.predict()
+        return expected_z(mixture), 1 / (1 + np.exp(-self.death_logit))
 
     def keep(self, rows: np.ndarray) -> None:
         """Row i becomes what was row `rows[i]`; the others leave."""
@@ -178,75 +182,19 @@ class DoomDreamEnv(gymnasium.Env):
         return self._dream.observation[0].copy(), 1.0, logit > 0, bool(done[0]) and logit <= 0, info
 
 
-def play(dream: Dream, decode, episodes: int, max_steps: int | None, seed: int, fps: int) -> list:
-    """Let a person play in a window; returns the lengths of the finished episodes.
-
-    `decode(z (1, Z)) -> (1, 64, 64, 3)` in 0..1. Ends after `episodes`, `max_steps` or Escape.
-    """
-    pygame = load_pygame()
-    pygame.display.init()  # not pygame.init(): that looks for a sound card
-    pygame.font.init()
-    window = pygame.display.set_mode((WINDOW, WINDOW))
-    font, clock = pygame.font.Font(None, 28), pygame.time.Clock()
-    lengths, steps, running = [], 0, True
-    while running and len(lengths) < episodes:
-        dream.keep(np.empty(0, np.int64))
-        dream.start([seed + len(lengths)])
-        done = False
-        while running and not done:
-            for event in pygame.event.get():
-                key = event.key if event.type == pygame.KEYDOWN else None
-                if event.type == pygame.QUIT or key == pygame.K_ESCAPE:
-                    running = False
-                elif key in (pygame.K_UP, pygame.K_DOWN):
-                    change = 0.05 if key == pygame.K_UP else -0.05
-                    dream.temperature = max(0.05, round(dream.temperature + change, 2))
-                elif key == pygame.K_RETURN:
-                    dream.keep(np.empty(0, np.int64))
-                    dream.start([seed + len(lengths)])
-            pressed = pygame.key.get_pressed()
-            action = int(pressed[pygame.K_RIGHT]) - int(pressed[pygame.K_LEFT])
-            done = bool(dream.step(np.array([action]))[1][0])
-            steps += 1
-            _draw(pygame, window, font, dream, decode)
-            clock.tick(fps)
-            running = running and steps != max_steps
-        if done:
-            lengths.append(int(dream.age[0]))
-            print(f"episode {len(lengths)} length {lengths[-1]}")
-    pygame.quit()
-    return lengths
-
-
-def _draw(pygame, window, font, dream, decode):
-    picture = decode(dream.observation[:, : dream._mu.shape[1]])[0]  # (64, 64, 3)
-    picture = (np.clip(picture, 0, 1) * 255).astype(np.uint8).swapaxes(0, 1)
-    pygame.transform.scale(pygame.surfarray.make_surface(picture), window.get_size(), window)
-    death = 1 / (1 + np.exp(-float(dream.death_logit[0])))
-    text = f"step {dream.age[0]}   death {death:.3f}   temperature {dream.temperature:.2f}"
-    window.blit(font.render(text, True, "white", "black"), (8, 8))
-    pygame.display.flip()
-
-
 def main(argv=None):
+    import play  # it imports this module
+
     parser = cli.parser(__doc__)
     parser.add_argument("--vae", default="tf_models/vae.json", help="weights of V")
     parser.add_argument("--rnn", default="tf_models/rnn.json", help="weights of M")
     parser.add_argument("--initial_z", default="tf_models/initial_z.json", help="first latents")
-    parser.add_argument(
-        "--temperature", type=cli.positive_float, default=TEMPERATURE, help="above 1: harder"
-    )
-    parser.add_argument("--episodes", type=cli.positive_int, default=40, help="then print the mean")
-    parser.add_argument("--steps", type=cli.positive_int, help="quit after so many steps")
-    parser.add_argument("--seed", type=cli.non_negative_int, default=0, help="of the first episode")
-    parser.add_argument("--fps", type=cli.positive_int, default=35, help="steps per second")
+    play.add_arguments(parser)
     args = cli.parse(parser, argv=argv)
     from vae import VAE  # here, because programs that only dream need no V
 
     dream = load_dream(args.rnn, args.initial_z, temperature=args.temperature)
-    vae = VAE(64)
-    vae.load(args.vae)
-    lengths = play(dream, vae.decode, args.episodes, args.steps, args.seed, args.fps)
+    lengths = play.play(dream, VAE(64).load(args.vae).decode, args)
     if not lengths:
         print("no episode was finished")
     else:

@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 
 from estool.rollout import remaining_rows, run_parallel, run_rollouts
 
-from doomrnn import DoomDream, DoomDreamEnv, Dream, play
+from doomrnn import DoomDream, DoomDreamEnv, Dream
 from rnn import MDNRNN, FastStep
 
 Z, H = 6, 16
@@ -139,17 +139,6 @@ def test_finished_rows_are_filled_from_the_end():
     rows = remaining_rows(np.array([True, False, True, False, False]))
     assert rows.tolist() == [3, 1, 4]
     assert remaining_rows(np.ones(3, bool)).tolist() == []
-
-
-def test_playing_without_a_screen(dream, monkeypatch, capsys):
-    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-
-    def decode(z):
-        return np.full((1, 64, 64, 3), 0.5, np.float32)
-
-    assert len(play(dream(max_length=5), decode, 2, None, 0, 1000)) == 2
-    assert "episode 2 length" in capsys.readouterr().out
-    assert play(dream(max_length=50), decode, 2, 3, 0, 1000) == []
 
 
 def test_a_missing_model_is_one_sentence(tmp_path):

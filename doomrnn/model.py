@@ -6,14 +6,14 @@
 
 Reads tf_models/{vae,rnn,initial_z}.json and the controller; without a controller all three parts
 are random. `norender` prints a line an episode and their statistics: 100 real episodes of 900 steps
-take a minute on 2 cores. `render` needs a screen, or --video out.mp4.
+take a minute on 2 cores. `render` opens a window, or writes --video out.mp4 or --gif out.gif.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from estool import cli, mpi, precision, scores, seeds
+from estool import cli, mpi, precision, scores, seeds, viewer
 from estool.mpi import usable_cores
 from estool.rollout import run_rollouts
 from estool.rows import RowNoise, take_rows
@@ -22,7 +22,7 @@ from estool.weights import load_controller, load_initial_z
 from actions import discretise
 from doomreal import DoomReal
 from doomrnn import TEMPERATURE, Dream
-from rnn import MDNRNN, FastStep, Rows
+from rnn import MDNRNN, FastStep, Rows, expected_z
 from vae import VAE
 
 Z_SIZE, HIDDEN = 64, 512
@@ -127,6 +127,11 @@ class RealWorld:
         self.observation[:, C], self.observation[:, H] = self._rows.c, self._rows.h
         return rewards, died | capped
 
+    def expected(self) -> tuple[np.ndarray, np.ndarray]:
+        """What M expected of the last step: mean latents (B, Z), the end's probability (B,)."""
+        mixture, logit = self._rows.predict()
+        return expected_z(mixture), 1 / (1 + np.exp(-logit))
+
     def keep(self, rows: np.ndarray) -> None:
         """Row i becomes what was row `rows[i]`; the others leave."""
         staying = set(rows.tolist())
@@ -180,8 +185,7 @@ def parse(argv=None):
     add("-n", "--num_worker", type=cli.positive_int, help=text)
     add("--max_length", type=cli.non_negative_int, default=0, help="end episodes here, 0: 2100")
     add("--csv", type=Path, help="write the scores of all episodes here")
-    add("--video", type=Path, help="render into this .mp4 or .gif, without a screen")
-    add("--strip", type=Path, help="render: write a strip of moments into this .png")
+    viewer.add_arguments(parser)
     return cli.parse(parser, argv=argv)
 
 

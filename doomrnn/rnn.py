@@ -117,6 +117,28 @@ def _sample_block(mixture, uniform, normal, temperature, z):
     z += mixture[:, 1][at]
 
 
+def expected_z(mixture) -> np.ndarray:
+    """The mean of mixtures (B, 3, K, Z) from `Rows.predict`, float32 (B, Z)."""
+    weight = np.exp(mixture[:, 0] - mixture[:, 0].max(axis=1, keepdims=True))
+    return (weight * mixture[:, 1]).sum(axis=1) / weight.sum(axis=1)
+
+
+def dream_on(rnn: MDNRNN, z, actions, warm_up: int, temperature: float, seed: int) -> np.ndarray:
+    """Latents (T, Z): an episode's own up to `warm_up`, then M's dream under the same actions.
+
+    z float32 (T, Z), actions (T,): what M is given.
+    """
+    rows, rng, dreamed = Rows(FastStep(rnn)), np.random.default_rng(seed), z.copy()
+    rows.start(1)
+    for t in range(len(z) - 1):
+        rows.advance(dreamed[t : t + 1], actions[t : t + 1])
+        if t + 1 >= warm_up:
+            uniform = rng.random((1, rnn.z_size), np.float32)
+            normal = rng.standard_normal((1, rnn.z_size), np.float32)
+            dreamed[t + 1] = sample_z(rows.predict()[0], uniform, normal, temperature)[0]
+    return dreamed
+
+
 class FastStep:
     """The weights of an MDNRNN rearranged for stepping many rows at once.
 

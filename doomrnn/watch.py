@@ -1,80 +1,151 @@
 """Watch an agent: the real game beside its 64x64 crop and V's reconstruction, or the dream.
 
-An importable module; `python model.py doomreal|doomrnn render ...` is the command.
+An importable module; `python model.py doomreal|doomrnn render ...` is the command. The key M shows
+what M expected of each frame beside what came, and back again; Escape quits.
 """
 
-import cv2
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 
-from estool import pictures
-from estool.viewer import open_viewer
+from estool import panels, pictures
+from estool.viewer import files, open_viewer
 
 from doomreal import DoomReal
 from doomrnn import Dream
 from model import RealWorld, Z, make_world
 
 FPS = 35  # the game's own
-SIDE = 480  # pixels of the enlarged 64x64 pictures
+SIDE = 384  # pixels of the enlarged 64x64 pictures beside the game
 DREAM_SIDE = 640  # reference doomrnn/doomrnn.py
-MOMENTS = 8  # columns of a strip
-TILE = 154  # pixels a side of its pictures, border not counted
+PAUSE = 2 * FPS  # frames that the last picture stays
+
+
+@dataclass
+class Moment:
+    """What there is to see of a step: pictures uint8, those of the real game None in a dream."""
+
+    step: int
+    screen: np.ndarray | None  # (480, 640, 3)
+    crop: np.ndarray | None  # (64, 64, 3)
+    drawn: np.ndarray  # V's picture of what came
+    expected: np.ndarray | None  # V's picture of what M expected of it; None at the first step
+    death: float  # the probability that M gave the end
+    action: float
+
+    def tiles(self) -> list[np.ndarray]:
+        """The pictures that a strip shows."""
+        seen = [] if self.screen is None else [self.screen[:400], self.crop]
+        return [panels.tile(picture) for picture in (*seen, self.drawn)]
 
 
 def run(args, model, controllers) -> None:
-    """Play one episode with the seed `args.seed` and show it in a window or in `args.video`."""
+    """Play one episode with the seed `args.seed` and show it in a window or in video files."""
     episode = real_episode if args.world == "doomreal" else dream_episode
     world = make_world(args.world, model, args.temperature)
-    shown, steps = [], 0
-    with open_viewer("World Models: DoomTakeCover", FPS, args.video) as viewer:
-        for picture, moment in episode(world, model, controllers, args):
-            shown.append(moment)
+    tiles, steps, expected = [], 0, args.expected
+    with open_viewer(
+        "World Models: DoomTakeCover. M: expectation, Escape", FPS, files(args)
+    ) as viewer:
+        for moment in episode(world, model, controllers, args):
             steps += 1
-            if not viewer.show(picture):
+            if args.strip:
+                tiles.append(moment.tiles())
+            picture = draw(moment, expected)
+            open_ = viewer.show(picture)
+            if not open_:
                 break
+            expected ^= "m" in viewer.pressed
+        if open_:
+            viewer.hold(panels.label(picture, f"{steps} steps", 40, 80, 1.2), PAUSE)
     if args.strip:
-        if args.world == "doomreal":
-            dreamed = dream_frames(model, controllers, args, len(shown))
-            shown = [(*moment, dream) for moment, dream in zip(shown, dreamed, strict=False)]
-        pictures.save(args.strip, strip(shown))
+        write_strip(tiles, model, controllers, args)
     print(f"seed {args.seed} reward {steps} steps {steps}")
 
 
-def real_episode(world: RealWorld, model, controllers, args):
-    """Yield (picture for the viewer, (game, crop, reconstruction) for the strip) a step.
+def real_episode(world: RealWorld, model, controllers, args) -> Iterator[Moment]:
+    """Play the real game.
 
     A second game with the same seed and moves draws in 640x480 for people; the agent sees the
     small one that it was trained on.
     """
     large = DoomReal(rows=480)
     large.reset(seed=args.seed)
-    world.start([args.seed])
-    row, done, steps = np.zeros(1, np.int64), False, 0
     try:
-        while not done and steps != (args.max_length or -1):
-            reconstruction = pictures.to_uint8(model.vae.decode(world.observation[:, Z])[0])
-            moment = (large.screen[:400], world.frames[0], reconstruction)
-            yield side_by_side(large.screen, *moment[1:], steps), moment
-            action = controllers.act(world.observation, row)
-            large.step(action)
-            done = world.step(action)[1][0]
-            steps += 1
+        for moment in _episode(world, model, controllers, args):
+            moment.screen, moment.crop = large.screen, world.frames[0]
+            large.step(moment.action)
+            yield moment
     finally:
         large.close()
         world.close()
 
 
-def dream_episode(world: Dream, model, controllers, args):
-    """Yield (picture, (frame,)) a step of the dream, drawn by V."""
+def dream_episode(world: Dream, model, controllers, args) -> Iterator[Moment]:
+    """Play the dream."""
+    return _episode(world, model, controllers, args)
+
+
+def _episode(world, model, controllers, args):
     world.start([args.seed])
-    row, done, steps = np.zeros(1, np.int64), False, 0
-    while not done and steps != (args.max_length or -1):
-        frame = pictures.to_uint8(model.vae.decode(world.observation[:, Z])[0])
-        yield label(enlarge(frame, DREAM_SIDE), f"dream, step {steps}"), (frame,)
-        done = world.step(controllers.act(world.observation, row))[1][0]
-        steps += 1
+    row, done, step = np.zeros(1, np.int64), False, 0
+    while not done and step != (args.max_length or -1):
+        z, death = world.observation[:, Z], 0.0
+        if step:
+            expected_z, deaths = world.expected()
+            z, death = np.concatenate((z, expected_z)), float(deaths[0])
+        drawn, *expected = pictures.to_uint8(model.vae.decode(z))
+        action = controllers.act(world.observation, row)
+        yield Moment(step, None, None, drawn, *(expected or [None]), death, float(action[0]))
+        done = world.step(action)[1][0]
+        step += 1
 
 
-def dream_frames(model, controllers, args, count: int) -> list[np.ndarray]:
+def draw(moment: Moment, expected: bool) -> np.ndarray:
+    """All there is to see, one picture: (428, 1280, 3), or the dream's (728, 640, 3)."""
+    surmise = np.zeros_like(moment.drawn) if moment.expected is None else moment.expected
+    numbers = [f"step {moment.step}", f"{moment.step / FPS:.1f} s"]
+    if moment.screen is None:
+        return _draw_dream(moment, surmise, expected, numbers)
+    parts = [panels.label(panels.fit(moment.screen, SIDE), "game")]
+    if expected:
+        frames = {"what came, drawn by V": moment.drawn, "what M expected": surmise}
+    else:
+        frames = {"64x64 crop": moment.crop, "reconstruction by V": moment.drawn}
+    parts += [panels.label(panels.enlarge(frames[text], SIDE), text) for text in frames]
+    view = panels.beside(*parts)
+    width = view.shape[1] // 3
+    bars = panels.beside(panels.text_bar(numbers, width), *_meters(moment, width))
+    return panels.below(view, bars)
+
+
+def _draw_dream(moment, surmise, expected, numbers):
+    frames = [moment.drawn, surmise] if expected else [moment.drawn]
+    view = panels.beside_in_square(*frames, side=DREAM_SIDE)
+    panels.label(view, "dream" if len(frames) == 1 else "what came in the dream")
+    if expected:
+        panels.label(view, "what M expected", DREAM_SIDE // 2 + 8)
+    meters = panels.beside(*_meters(moment, DREAM_SIDE // 2))
+    return panels.below(view, meters, panels.text_bar(numbers, DREAM_SIDE))
+
+
+def _meters(moment, width):
+    yield panels.meter("move", moment.action, width, low=-1)
+    yield panels.meter("death", moment.death, width, colour=panels.RED)
+
+
+def write_strip(tiles, model, controllers, args) -> None:
+    """Save the episode's strip; below a real one a row of what the same agent dreams."""
+    names = ["dream"]
+    if args.world == "doomreal":
+        names = ["game", "64x64 crop", "reconstruction", "dream"]
+        dreamed = dream_tiles(model, controllers, args, len(tiles))
+        tiles = [(*real, dream) for real, dream in zip(tiles, dreamed, strict=True)]
+    pictures.save(args.strip, panels.strip(tiles, names))
+
+
+def dream_tiles(model, controllers, args, count: int) -> list[np.ndarray]:
     """What the same agent dreams: the first of the seeds from `args.seed` that lasts `count` steps.
 
     Falls back on the longest of 20 dreams, repeating its last frame.
@@ -83,53 +154,8 @@ def dream_frames(model, controllers, args, count: int) -> list[np.ndarray]:
     for seed in range(args.seed, args.seed + 20):
         dream = make_world("doomrnn", model, args.temperature)
         one = type(args)(**{**vars(args), "seed": seed, "max_length": count})
-        frames = [moment[0] for _, moment in dream_episode(dream, model, controllers, one)]
-        best = max(best, frames, key=len)
+        tiles = [moment.tiles()[0] for moment in dream_episode(dream, model, controllers, one)]
+        best = max(best, tiles, key=len)
         if len(best) >= count:
             break
     return best + [best[-1]] * (count - len(best))
-
-
-def side_by_side(screen, crop, reconstruction, steps: int) -> np.ndarray:
-    """The game, what the agent sees of it, and what V keeps of that, uint8 (480, 1600, 3)."""
-    return np.concatenate(
-        [
-            label(screen.copy(), f"game, step {steps}"),
-            label(enlarge(crop, SIDE), "64x64 crop"),
-            label(enlarge(reconstruction, SIDE), "reconstruction by V"),
-        ],
-        axis=1,
-    )
-
-
-def strip(moments, names=("game", "64x64 crop", "reconstruction", "dream")) -> np.ndarray:
-    """Moments of an episode as columns, one row for each kind of picture, uint8 (H, W, 3)."""
-    chosen = [moments[i] for i in np.linspace(0, len(moments) - 1, MOMENTS).astype(int)]
-    lines = []
-    for kind, name in enumerate(names[: len(chosen[0])]):
-        tiles = []
-        for moment in chosen:
-            tile = cv2.resize(moment[kind], (TILE, TILE), interpolation=_smooth(moment[kind]))
-            tiles.append(
-                cv2.copyMakeBorder(tile, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=(255,) * 3)
-            )
-        label(tiles[0], name)
-        lines.append(np.stack(tiles))
-    return pictures.rows(lines)
-
-
-def _smooth(frame) -> int:
-    return cv2.INTER_NEAREST if len(frame) == 64 else cv2.INTER_AREA
-
-
-def enlarge(frame: np.ndarray, side: int) -> np.ndarray:
-    """A 64x64 frame at `side` pixels, without blur."""
-    return cv2.resize(frame, (side, side), interpolation=cv2.INTER_NEAREST)
-
-
-def label(picture: np.ndarray, text: str) -> np.ndarray:
-    """Write `text` into the upper left corner, in place."""
-    font, black, white = cv2.FONT_HERSHEY_SIMPLEX, (0, 0, 0), (255, 255, 255)
-    for x, y in ((7, 24), (9, 24), (8, 23), (8, 25)):  # thicker letters would also be wider
-        cv2.putText(picture, text, (x, y), font, 0.7, black, 2, cv2.LINE_AA)
-    return cv2.putText(picture, text, (8, 24), font, 0.7, white, 2, cv2.LINE_AA)

@@ -1,8 +1,9 @@
-"""A place for pictures that follow each other: a window, or a video file that needs no screen."""
+"""A place for pictures that follow each other: a window, or video files that need no screen."""
 
+import argparse
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,32 @@ import numpy as np
 from estool.errors import UserError
 from estool.weights import atomic_path
 
-VIDEO_SUFFIXES = (".mp4", ".gif")
+ENTER = frozenset(("return", "enter"))  # pygame's names of the large key and the keypad's
+GIF_FPS, GIF_WIDTH, GIF_COLOURS = 12, 720, 96  # what a web page can bear
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of commands that show an agent; `files` says which videos were asked for."""
+    add = parser.add_argument
+    add("--video", type=_file(".mp4"), help="render into this .mp4, without a screen")
+    add("--gif", type=_file(".gif"), help="render into this .gif, smaller, without a screen")
+    add("--strip", type=_file(".png"), help="render: write a strip of moments into this .png")
+    text = "render: begin with what M expected beside what came, as the key M does"
+    add("--expected", action="store_true", help=text)
+
+
+def files(args: argparse.Namespace) -> list[Path]:
+    """The video files that the command line asks for."""
+    return [path for path in (args.video, args.gif) if path]
+
+
+def _file(suffix: str) -> Callable[[str], Path]:
+    def convert(text: str) -> Path:
+        if Path(text).suffix != suffix:
+            raise argparse.ArgumentTypeError(f"expected a name in {suffix}, found {text!r}")
+        return Path(text)
+
+    return convert
 
 
 def load_pygame():
@@ -27,70 +53,116 @@ def load_pygame():
 
 
 class Window:
-    """A desktop window; Escape or its close button ends the show."""
+    """A desktop window; Escape or its close button ends the show.
+
+    pressed: the names of the keys that went down during the last frame, as pygame has them
+    fps: frames a second, as measured over the last ten
+    """
 
     def __init__(self, title: str, fps: float):
-        self._pygame = pygame = load_pygame()
+        self._pygame = load_pygame()
         self._title, self._fps = title, fps
-        self._clock, self._surface = pygame.time.Clock(), None
+        self._clock, self._surface = self._pygame.time.Clock(), None
+        self.pressed: frozenset[str] = frozenset()
+
+    @property
+    def fps(self) -> float:
+        return self._clock.get_fps()
+
+    def held(self, key: str) -> bool:
+        """Whether the key of this name is down."""
+        if self._surface is None:
+            return False
+        return bool(self._pygame.key.get_pressed()[self._pygame.key.key_code(key)])
 
     def show(self, picture: np.ndarray) -> bool:
         """Show uint8 (H, W, 3) for a frame's time; False once the person has closed the window."""
-        pygame = self._pygame
+        pygame, size = self._pygame, picture.shape[1::-1]
         if self._surface is None:
             try:
-                pygame.display.init()
-                self._surface = pygame.display.set_mode(picture.shape[1::-1])
+                pygame.display.init()  # not pygame.init(), which would look for a sound card too
+                self._surface = pygame.display.set_mode(size)
             except pygame.error as error:
-                raise UserError(f"no window can be opened here ({error}); try --video") from error
+                reason = f"no window can be opened ({error}); SDL_VIDEODRIVER=dummy needs no screen"
+                raise UserError(reason) from error
             pygame.display.set_caption(self._title)
-        pygame.surfarray.blit_array(self._surface, picture.swapaxes(0, 1))
+        self._surface.blit(pygame.image.frombuffer(picture.tobytes(), size, "RGB"), (0, 0))
         pygame.display.flip()
         self._clock.tick(self._fps)
-        return not any(
-            event.type == pygame.QUIT
-            or (event.type == pygame.KEYDOWN and event.key == pygame.K_ESCAPE)
-            for event in pygame.event.get()
-        )
+        events = pygame.event.get()
+        keys = (event.key for event in events if event.type == pygame.KEYDOWN)
+        self.pressed = frozenset(pygame.key.name(key) for key in keys)
+        return "escape" not in self.pressed and not any(e.type == pygame.QUIT for e in events)
+
+    def hold(self, picture: np.ndarray, frames: int) -> bool:
+        """Show a picture for so many frames' time or until Enter; False as in `show`."""
+        for _ in range(frames):
+            if not self.show(picture):
+                return False
+            if self.pressed & ENTER:
+                break
+        return True
 
     def close(self) -> None:
         self._pygame.display.quit()
 
 
-class Video:
-    """Frames written to a file, mp4 (H.264) or gif by its suffix."""
+class Videos:
+    """Frames written to files, mp4 (H.264) or gif by their suffixes, all at once."""
 
-    def __init__(self, path: Path, fps: float):
-        import imageio  # here, because only videos need its plugins
+    pressed: frozenset[str] = frozenset()  # no keys here
 
-        if path.suffix == ".gif":
-            self._writer = imageio.get_writer(path, duration=1000 / fps, loop=0)
-        else:
-            self._writer = imageio.get_writer(path, fps=fps, macro_block_size=2)
+    def __init__(self, paths: Sequence[Path], fps: float):
+        self._paths, self._fps, self._writers = paths, fps, []
 
     def show(self, picture: np.ndarray) -> bool:
-        self._writer.append_data(picture)
+        if not self._writers:
+            self._writers = [_start(path, picture.shape[1::-1], self._fps) for path in self._paths]
+        for writer in self._writers:
+            writer.send(np.ascontiguousarray(picture))
+        return True
+
+    def hold(self, picture: np.ndarray, frames: int) -> bool:
+        """Nothing: whoever watches a file can stop it."""
         return True
 
     def close(self) -> None:
-        self._writer.close()
+        for writer in self._writers:
+            writer.close()
+
+
+def _start(path: Path, size: tuple[int, int], fps: float):
+    """A generator that is sent frames."""
+    import imageio_ffmpeg  # here, because only videos need it
+
+    if path.suffix == ".mp4":
+        even = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"]  # H.264 cannot have odd sizes
+        writer = imageio_ffmpeg.write_frames(
+            path, size, fps=fps, quality=6, macro_block_size=1, output_params=even
+        )
+    else:
+        small = f"fps={min(fps, GIF_FPS)},scale='min({GIF_WIDTH},iw)':-1:flags=area"
+        colours = f"split[a][b];[a]palettegen=max_colors={GIF_COLOURS}:stats_mode=full[p]"
+        params = ["-vf", f"{small},{colours};[b][p]paletteuse=dither=none:diff_mode=rectangle"]
+        writer = imageio_ffmpeg.write_frames(
+            path,
+            size,
+            fps=fps,
+            codec="gif",
+            pix_fmt_out="pal8",
+            quality=None,
+            macro_block_size=1,
+            output_params=params,
+        )
+    writer.send(None)
+    return writer
 
 
 @contextlib.contextmanager
-def open_viewer(title: str, fps: float, video: Path | None = None) -> Iterator[Window | Video]:
-    """A window, or with `video` that file, which is complete or absent when the block is left."""
-    if video is None:
-        window = Window(title, fps)
-        try:
-            yield window
-        finally:
-            window.close()
-        return
-    if video.suffix not in VIDEO_SUFFIXES:
-        raise UserError(f"--video: expected a name in {' or '.join(VIDEO_SUFFIXES)}, found {video}")
-    with atomic_path(video) as temporary:
-        writer = Video(temporary, fps)
-        try:
-            yield writer
-        finally:
-            writer.close()
+def open_viewer(title: str, fps: float, paths: Sequence[Path] = ()) -> Iterator[Window | Videos]:
+    """A window, or with `paths` those files, each complete or absent when the block is left."""
+    with contextlib.ExitStack() as stack:
+        temporary = [stack.enter_context(atomic_path(path)) for path in paths]
+        viewer = Videos(temporary, fps) if paths else Window(title, fps)
+        stack.callback(viewer.close)
+        yield viewer
