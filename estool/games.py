@@ -1,0 +1,151 @@
+"""The tasks: gymnasium environments by id, with the policies that the reference gave them.
+
+Any environment works by its id alone whose observation is a vector and whose actions are discrete
+or a vector: "MountainCar-v0", or "my_package:MyTask-v0" for one that `my_package` registers. GAMES
+has settings for those that the reference knows, ALIASES the names that it knows them by.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gymnasium
+from gymnasium.vector import VectorEnv
+
+from estool.cartpole_swingup import LIMIT, CartPoleSwingUpVector
+from estool.errors import UserError
+from estool.lockstep import LockstepEnv
+from estool.policy import Policy
+
+gymnasium.register(
+    "CartPoleSwingUp-v0", "estool.cartpole_swingup:CartPoleSwingUp", max_episode_steps=LIMIT
+)
+
+
+class FreshWorld(gymnasium.Wrapper):
+    """BipedalWalker with a new Box2D world for each episode.
+
+    The environment keeps its world, whose contacts then come in an order that depends on the
+    episodes before: after another episode a seed would not give what it gives at first.
+    """
+
+    def reset(self, *, seed=None, options=None):
+        import Box2D
+
+        walker = self.unwrapped
+        walker._destroy()
+        walker.world = Box2D.b2World()
+        return super().reset(seed=seed, options=options)
+
+
+class BipedShaping(gymnasium.Wrapper):
+    """Rewards to train BipedalWalker with: a fall costs nothing, more than 300 earns 100 more.
+
+    Without it candidates learn to stand still first, because a fall costs 100. (The reference
+    trains so as well, though a comment calls it turned off.)
+    """
+
+    def reset(self, **options):
+        self._total = 0.0
+        return super().reset(**options)
+
+    def step(self, action):
+        observation, reward, terminated, truncated, info = super().step(action)
+        if reward == -100:
+            reward = 0.0
+        self._total += reward
+        if (terminated or truncated) and self._total > 300:
+            reward += 100.0
+        return observation, reward, terminated, truncated, info
+
+
+@dataclass(frozen=True)
+class Game:
+    """An environment and the policy that plays it, unless flags say otherwise."""
+
+    env_id: str
+    layers: tuple[int, ...] = (40, 40)
+    activation: str = "tanh"
+    output: str = "tanh"
+    time_factor: float = 0.0
+    output_noise: bool = False
+    noise_bias: float = 0.0
+    requirement: float | None = None  # the score that counts as solved
+    wrapper: Callable | None = None  # around every environment
+    shaping: Callable | None = None  # around those that train
+    vector: Callable[[int], VectorEnv] | None = None  # a batched twin
+
+    @property
+    def name(self) -> str:
+        """For file names."""
+        return self.env_id.replace("/", "_").replace(":", "_")
+
+    def make(self, shaped: bool = False, render_mode: str | None = None) -> gymnasium.Env:
+        """One environment; UserError where gymnasium cannot make it or a policy cannot play it."""
+        try:
+            env = gymnasium.make(self.env_id, render_mode=render_mode, disable_env_checker=True)
+        except (gymnasium.error.Error, ImportError) as error:
+            raise UserError(f"{self.env_id}: gymnasium cannot make it ({error})") from error
+        space = env.observation_space
+        if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
+            raise UserError(f"{self.env_id}: expected a vector of observations, found {space}")
+        for wrapper in (self.wrapper, self.shaping if shaped else None):
+            env = wrapper(env) if wrapper else env
+        return env
+
+    def make_batch(self, count: int, shaped: bool = False) -> VectorEnv:
+        """`count` environments in lockstep."""
+        if self.vector and not (shaped and self.shaping):
+            return self.vector(count)
+        return LockstepEnv([lambda: self.make(shaped)] * count)
+
+    def policy(self) -> Policy:
+        env = self.make()
+        try:
+            size = env.observation_space.shape[0] + (self.time_factor > 0)
+            return Policy(
+                size,
+                env.action_space,
+                self.layers,
+                self.activation,
+                self.output,
+                self.output_noise,
+                self.noise_bias,
+            )
+        finally:
+            env.close()
+
+
+_WALKER = {"wrapper": FreshWorld, "shaping": BipedShaping, "requirement": 300.0}
+_GAMES = (
+    Game("CartPoleSwingUp-v0", (10,), vector=CartPoleSwingUpVector),
+    Game("BipedalWalker-v3", **_WALKER),
+    Game("BipedalWalkerHardcore-v3", **_WALKER),
+    Game("Ant-v5", (32, 16)),
+    Game("HalfCheetah-v5", (32, 16)),
+    Game("Hopper-v5", (32, 16)),
+    Game("Walker2d-v5", (32, 16)),
+    Game("Humanoid-v5", (32, 16)),
+    Game("InvertedPendulum-v5", (10,)),
+    Game("InvertedDoublePendulum-v5", (10,)),
+    Game("Reacher-v5", (10,)),
+)
+GAMES = {game.env_id: game for game in _GAMES}
+ALIASES = {
+    "cartpole_swingup": "CartPoleSwingUp-v0",
+    "biped": "BipedalWalker-v3",
+    "bipedhard": "BipedalWalkerHardcore-v3",
+    "ant": "Ant-v5",
+    "half_cheetah": "HalfCheetah-v5",
+    "hopper": "Hopper-v5",
+    "walker": "Walker2d-v5",
+    "humanoid": "Humanoid-v5",
+    "pendulum": "InvertedPendulum-v5",
+    "double_pendulum": "InvertedDoublePendulum-v5",
+    "reacher": "Reacher-v5",
+}
+
+
+def find(name: str) -> Game:
+    """The game of that name: an alias, or a gymnasium id."""
+    env_id = ALIASES.get(name, name)
+    return GAMES.get(env_id, Game(env_id))
