@@ -1,6 +1,6 @@
-"""Evolve C inside M's dream.
+"""Evolve C inside M's dream, or in the real game.
 
-Reads tf_models/{rnn,initial_z}.json (and vae.json to evaluate in the real game). Writes
+Reads tf_models/{vae,rnn,initial_z}.json. Writes
 log/doomrnn.cma.16.64{.json,.best.json,.hist.json,.hist_best.json,.log.json,.png} each generation,
 and a checkpoint from which the same command goes on.
 
@@ -19,6 +19,7 @@ from estool import cli, evolve, mpi
 
 GAME = "doomrnn"
 INPUTS = ("z", "zc", "zh", "zch", "z_hidden")
+WORLDS = ("doomrnn", "doomreal")
 PRESETS = {
     "smoke": {
         "population": 6,
@@ -39,10 +40,11 @@ def parse(argv=None):
     evolve.add_arguments(parser)
     add = parser.add_argument
     add("--inputs", choices=INPUTS, default="zch", help="what the controller sees")
+    add("--world", choices=WORLDS, default="doomrnn", help="the candidates' dream, or real game")
     add("--temperature", type=cli.positive_float, default=1.25, help="of the dream")  # reference
     add("--max_length", type=cli.positive_int, default=2100, help="steps of a dream")
     text = "where the mean is scored: in the dream as the reference does, or the real game"
-    add("--eval_world", choices=("doomrnn", "doomreal"), default="doomrnn", help=text)
+    add("--eval_world", choices=WORLDS, default="doomrnn", help=text)
     add("--batch", type=cli.positive_int, default=512, help="dreams at once in a rank")
     add("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of the dream")
     add("--models", type=Path, default=Path("tf_models"), help="folder of V, M, first latents")
@@ -61,7 +63,7 @@ def make_rollouts(args):
     worlds = {"doomrnn": dream}
 
     def rollouts(params, seeds, max_length, test):
-        kind = args.eval_world if test else "doomrnn"
+        kind = args.eval_world if test else args.world
         if kind not in worlds:
             worlds[kind] = RealWorld(model)
             atexit.register(worlds[kind].close)
@@ -74,9 +76,9 @@ def make_rollouts(args):
 
 def main(argv=None):
     args = parse(argv)
-    with mpi.ranks(args.num_worker) as ranks:
+    with mpi.ranks(args.num_worker, args.rank_timeout, mpi.TENSORFLOW_BYTES) as ranks:
         rollouts, size = make_rollouts(args)
-        names = ("inputs", "temperature", "max_length", "eval_world", "precision")
+        names = ("inputs", "world", "temperature", "max_length", "eval_world", "precision")
         evolve.run(args, ranks, GAME, size, rollouts, {name: getattr(args, name) for name in names})
 
 

@@ -1,0 +1,109 @@
+"""Is M needed? Agents that see z, h or c, with a trained and an untrained M, in the real game.
+
+Reads tf_models/. Evolves each agent in the real game, not in the dream, with one V and one budget,
+in ablation/<name>/, and scores it on test seeds. An untrained M has random weights: its h remembers
+the past, but expects nothing. Writes ablation/table.md and results.json.
+
+  python ablation.py --preset laptop          six agents, 100 generations of 32 x 4 games each
+  python ablation.py --rows z zch             only these
+
+Started again it goes on where it stopped.
+"""
+
+import shutil
+from pathlib import Path
+
+from estool import cli, variants
+from estool.errors import UserError
+from estool.variants import CONTROLLER, Place, Variant
+
+ROWS = {  # name: what C sees, whether M is trained, in words
+    "z": ("z", True, "z"),
+    "z_hidden": ("z_hidden", True, "z, C with a hidden layer"),
+    "zh": ("zh", True, "z, h"),
+    "zch": ("zch", True, "z, c, h"),
+    "zh-untrained": ("zh", False, "z, h of an untrained M"),
+    "zch-untrained": ("zch", False, "z, c, h of an untrained M"),
+}
+UNTRAINED_SEED = 1
+PRESETS = {
+    "smoke": {"rows": ["z", "zch-untrained"], "generations": 2, "population": 4}
+    | {"num_episode": 2, "eval_episodes": 2, "episodes": 4, "max_length": 40},
+    "laptop": {},
+}
+
+
+def parse(argv=None):
+    parser = cli.parser(__doc__, PRESETS)
+    add = parser.add_argument
+    add("--rows", choices=ROWS, nargs="+", default=list(ROWS), help="which agents")
+    add("--generations", type=cli.positive_int, default=100, help="of each agent")
+    add("--population", type=cli.positive_int, default=32, help="candidates in a generation")
+    add("--num_episode", type=cli.positive_int, default=4, help="games a candidate plays")
+    add("--eval_episodes", type=cli.positive_int, default=100, help="games that choose the best")
+    add("--episodes", type=cli.positive_int, default=300, help="that each is scored on")
+    add("--seed", type=cli.non_negative_int, default=0, help="first test seed of the scores")
+    add("--seed_start", type=cli.non_negative_int, default=111, help="fixes the evolutions")
+    add("--max_length", type=cli.positive_int, default=2100, help="steps of an episode")
+    add("-n", "--num_worker", type=cli.positive_int, help="processes (default: one a core)")
+    add("--models", type=Path, default=Path("tf_models"), help="folder of V, M, first latents")
+    add("--output", type=Path, default=Path("ablation"), help="folder of the results")
+    return cli.parse(parser, PRESETS, argv)
+
+
+def make_untrained(models: Path, folder: Path) -> Path:
+    """A folder like `models` with its V and first latents, and an M of random weights."""
+    from rnn import MDNRNN  # here, because the trainings are other processes
+
+    for name in ("vae.json", "initial_z.json"):
+        if not (models / name).is_file():
+            raise UserError(f"{models / name}: expected a file, found nothing")
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(models / name, folder / name)
+    MDNRNN(seed=UNTRAINED_SEED).save(folder / "rnn.json")
+    return folder
+
+
+def make_variants(args) -> list[Variant]:
+    """A training a row, scored in the game."""
+    untrained = None
+    train = ["--world", "doomreal", "--eval_world", "doomreal", "--eval_steps", "20"]
+    if args.preset == "smoke":
+        train[-1] = "1"
+    names = ("population", "num_episode", "eval_episodes", "seed_start")
+    train += [word for name in names for word in (f"--{name}", str(getattr(args, name)))]
+    result = []
+    for name in args.rows:
+        inputs, trained, _ = ROWS[name]
+        models = args.models
+        if not trained:
+            untrained = untrained or make_untrained(args.models, args.output / "untrained")
+            models = untrained
+        shared = ["--inputs", inputs, "--models", str(models), "--max_length", str(args.max_length)]
+        play = ["norender", CONTROLLER, str(args.seed), "--episodes", str(args.episodes)]
+        files = [models / "vae.json", models / "rnn.json"]
+        scores = {"doomreal": ["doomreal", *play, *shared]}
+        result.append(Variant(name, [*train, *shared], scores, files))
+    return result
+
+
+def table(args, results: dict) -> str:
+    """A row an agent: its score in the game, mean ± deviation (standard error), and its budget."""
+    head = ["C sees", "parameters", "game", "median", "generations", "steps", "hours"]
+    rows = []
+    for name in args.rows:
+        found, training = results[name]["doomreal"], results[name]["training"]
+        cells = [variants.cell(found), f"{found['median']:.0f}", f"{training['generations']}"]
+        cells += [f"{training['steps'] / 1e6:.1f} M", f"{training['hours']:.1f}"]
+        rows.append([ROWS[name][2], str(training["parameters"]), *cells])
+    return variants.write_table(args.output / "table.md", head, rows)
+
+
+def main(argv=None):
+    args = parse(argv)
+    place = Place(Path(__file__).parent, args.output, args.generations, args.num_worker)
+    print(table(args, variants.run(make_variants(args), place)), end="")
+
+
+if __name__ == "__main__":
+    cli.run(main)

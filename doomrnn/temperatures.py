@@ -1,0 +1,143 @@
+"""The temperature table: agents evolved in dreams of different temperatures, in dream and game.
+
+Reads tf_models/. Trains one agent a temperature with train.py in temperatures/tau-<t>/, picks its
+best generation in the dream alone, as the paper's agents knew nothing else, and scores it in the
+dream that it was evolved in and in the real game, on test seeds. Writes temperatures/table.md,
+results.json and cheating.png: the agent of the lowest temperature, in its dream and in the game.
+
+  python temperatures.py --preset laptop            six agents, 125 generations each
+  python temperatures.py --temperatures 1.15 1.25   only these
+
+Started again it goes on where it stopped.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from estool import cli, pictures, variants
+from estool.variants import CONTROLLER, Place, Variant
+from estool.weights import load_controller
+
+PAPER = {  # temperature: dream, game; mean and standard deviation (paper, table 2)
+    0.1: ("2086 ± 140", "193 ± 58"),
+    0.5: ("2060 ± 277", "196 ± 50"),
+    1.0: ("1145 ± 690", "868 ± 511"),
+    1.15: ("918 ± 546", "1092 ± 556"),
+    1.3: ("732 ± 269", "753 ± 139"),
+}
+RANDOM = "210 ± 108"  # the paper's random player in the game
+MOMENTS = 8  # columns of the film strip
+PRESETS = {
+    "smoke": {"temperatures": [0.1, 1.25], "generations": 2, "episodes": 4, "max_length": 40},
+    "laptop": {},
+}
+
+
+def parse(argv=None):
+    parser = cli.parser(__doc__, PRESETS)
+    add = parser.add_argument
+    default = [0.1, 0.5, 1.0, 1.15, 1.25, 1.3]
+    text = "of the dreams, an agent each"
+    add("--temperatures", type=cli.positive_float, nargs="+", default=default, help=text)
+    add("--generations", type=cli.positive_int, default=125, help="of each agent")
+    add("--episodes", type=cli.positive_int, default=300, help="that each is scored on")
+    add("--seed", type=cli.non_negative_int, default=0, help="first test seed of the scores")
+    add("--seed_start", type=cli.non_negative_int, default=111, help="fixes the evolutions")
+    add("--max_length", type=cli.positive_int, default=2100, help="steps of an episode")
+    add("-n", "--num_worker", type=cli.positive_int, help="processes (default: one a core)")
+    add("--models", type=Path, default=Path("tf_models"), help="folder of V, M, first latents")
+    add("--output", type=Path, default=Path("temperatures"), help="folder of the results")
+    return cli.parse(parser, PRESETS, argv)
+
+
+def make_variants(args) -> list[Variant]:
+    """A training a temperature, scored in its own dream and in the game."""
+    files = [args.models / f"{name}.json" for name in ("vae", "rnn", "initial_z")]
+    shared = ["--models", str(args.models), "--max_length", str(args.max_length)]
+    train = ["--preset", args.preset or "laptop", "--eval_world", "doomrnn", *shared]
+    train += ["--seed_start", str(args.seed_start)]
+    result = []
+    for temperature in args.temperatures:
+        heat = ["--temperature", str(temperature)]
+        play = ["norender", CONTROLLER, str(args.seed), "--episodes", str(args.episodes), *heat]
+        scores = {world: [world, *play, *shared] for world in ("doomrnn", "doomreal")}
+        result.append(Variant(f"tau-{temperature:g}", [*train, *heat], scores, files))
+    return result
+
+
+def random_arguments(args) -> list[str]:
+    """Of model.py, to score the random player in the game."""
+    return ["doomreal", "norender", "--policy", "random", "--episodes", str(args.episodes)]
+
+
+def table(args, results: dict, random: dict) -> str:
+    """Our scores, mean ± deviation (standard error), beside the paper's, mean ± deviation."""
+    head = ["temperature", "dream", "game", "median", "hours", "paper: dream", "paper: game"]
+    rows = []
+    for temperature in args.temperatures:
+        found = results[f"tau-{temperature:g}"]
+        cells = [variants.cell(found[world]) for world in ("doomrnn", "doomreal")]
+        cells += [f"{found['doomreal']['median']:.0f}", f"{found['training']['hours']:.1f}"]
+        rows.append([f"{temperature:g}", *cells, *PAPER.get(temperature, ("", ""))])
+    median = f"{random['median']:.0f}"
+    rows.append(["random player", "", variants.cell(random), median, "", "", RANDOM])
+    return variants.write_table(args.output / "table.md", head, rows)
+
+
+def episode(world, decode, controllers, seed: int, limit: int) -> list[np.ndarray]:
+    """Frames uint8 (64, 64, 3) of one episode: the game's own, or V's drawing of a dream."""
+    world.start([seed])
+    row, done, frames = np.zeros(1, np.int64), False, []
+    while not done and len(frames) < limit:
+        frames.append(decode(world))
+        done = world.step(controllers.act(world.observation, row))[1][0]
+    world.keep(np.empty(0, np.int64))
+    return frames
+
+
+def draw_cheating(path: Path, args, temperature: float) -> None:
+    """A strip of the agent of `temperature`: its dream above, the game below, same test seed."""
+    # Here, because the trainings before are other processes, and these need TensorFlow.
+    from model import Controllers, RealWorld, WorldModel, Z, make_world
+
+    log = args.output / f"tau-{temperature:g}" / "log"
+    parameters = load_controller(next(log.glob("*.best.json")), Controllers.size("zch"))
+    model, controllers = WorldModel.load(args.models), Controllers(parameters[None])
+    dream, game = make_world("doomrnn", model, temperature), RealWorld(model)
+
+    def draw(world):
+        return pictures.to_uint8(model.vae.decode(world.observation[:, Z])[0])
+
+    given = controllers, args.seed, args.max_length
+    try:
+        dreamed = episode(dream, draw, *given)
+        real = episode(game, lambda world: world.frames[0], *given)
+    finally:
+        game.close()
+    figure = Figure(figsize=(2 * MOMENTS, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(2, MOMENTS)
+    names = f"dream, temperature {temperature:g}", "the same agent in the game"
+    for line, frames, name in zip(axes, (dreamed, real), names, strict=True):
+        chosen = np.linspace(0, len(frames) - 1, MOMENTS).astype(int)
+        for axis, step in zip(line, chosen, strict=True):
+            axis.imshow(frames[step], interpolation="nearest")
+            axis.set(xticks=[], yticks=[], xlabel=f"step {step}")
+        line[0].set_title(f"{name}: {len(frames)} steps", loc="left", fontsize=14)
+    pictures.save_figure(path, figure)
+
+
+def main(argv=None):
+    args = parse(argv)
+    place = Place(Path(__file__).parent, args.output, args.generations, args.num_worker)
+    results = variants.run(make_variants(args), place)
+    random = variants.score(place, random_arguments(args), args.output / "random.csv")
+    print(table(args, results, variants.statistics(random)), end="")
+    draw_cheating(args.output / "cheating.png", args, min(args.temperatures))
+
+
+if __name__ == "__main__":
+    cli.run(main)
