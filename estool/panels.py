@@ -1,6 +1,6 @@
 """What windows, videos and strips are put together from: uint8 (H, W, 3) pictures, RGB."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 BLACK, WHITE, GRAY = (0, 0, 0), (255, 255, 255), (70, 70, 70)
 BLUE, GREEN, RED, YELLOW = (90, 150, 230), (90, 190, 110), (225, 85, 75), (235, 195, 80)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
+GAP = ((0, 2), (0, 2), (0, 0))  # black pixels below and beside the frames of a table
 MOMENTS = 8  # columns of a strip
 TILE = 154  # pixels a side of its pictures, border not counted
 
@@ -84,6 +85,17 @@ def below(*parts: np.ndarray) -> np.ndarray:
     """Pictures below each other; narrower ones are filled up with black on the right."""
     width = max(part.shape[1] for part in parts)
     return np.concatenate([np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0))) for p in parts])
+
+
+def table(rows: Mapping[str, Sequence[np.ndarray]], side: int = 128) -> np.ndarray:
+    """Rows of small square frames, without blur, each with its name at the left."""
+    lines = []
+    for name, frames in rows.items():
+        margin = np.zeros((side + 2, 150, 3), np.uint8)
+        label(margin, name, 8, side // 2 + 8, 0.6)
+        line = beside(margin, *(np.pad(enlarge(frame, side), GAP) for frame in frames))
+        lines.append(line)
+    return below(*lines)
 
 
 def strip(moments: Sequence[Sequence[np.ndarray]], names: Sequence[str]) -> np.ndarray:

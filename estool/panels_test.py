@@ -54,3 +54,15 @@ def test_a_strip_has_a_row_a_kind_and_moments_from_first_to_last():
     assert strip.shape == (2 * 160, 8 * 160, 3)
     middle = strip[80::160, 80::160, 0]
     np.testing.assert_array_equal(middle, [np.arange(0, 150, 20), np.arange(5, 150, 20)])
+
+
+def test_a_table_has_a_named_row_for_each_line_of_frames():
+    lines = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 8, 3), np.uint8)
+    table = panels.table({"a": lines[0], "b": lines[1][:2]}, side=32)
+    assert table.shape == (2 * 34, 150 + 3 * 34, 3)
+    assert table[:34, :150].any() and table[34:, :150].any()
+    for row, column in ((0, 0), (0, 2), (1, 1)):
+        top, left = 34 * row, 150 + 34 * column
+        frame = lines[row, column].repeat(4, 0).repeat(4, 1)
+        np.testing.assert_array_equal(table[top : top + 32, left : left + 32], frame)
+    assert not table[34:, 150 + 2 * 34 :].any()

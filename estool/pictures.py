@@ -8,6 +8,8 @@ import numpy as np
 
 from estool.weights import atomic_path
 
+HELD_OUT = "held_out_"  # begins the names of curves of data that training never sees
+
 
 def to_uint8(frames: np.ndarray) -> np.ndarray:
     """Frames in [0, 1] of any shape as uint8 in [0, 255]."""
@@ -38,15 +40,21 @@ def save_figure(path: str | os.PathLike, figure) -> None:
 def save_curves(
     path: str | os.PathLike, steps: Sequence[float], curves: Mapping[str, Sequence[float]]
 ) -> None:
-    """One small plot a curve against `steps`, side by side."""
+    """Small plots against `steps`, side by side; held_out_<name> is drawn in the one of <name>."""
     import matplotlib
 
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(curves), figsize=(4 * len(curves), 3), squeeze=False)
-    for axis, (name, values) in zip(axes[0], curves.items(), strict=True):
-        axis.plot(steps, values)
+    names = [name for name in curves if not name.startswith(HELD_OUT)]
+    figure, axes = plt.subplots(1, len(names), figsize=(4 * len(names), 3), squeeze=False)
+    for axis, name in zip(axes[0], names, strict=True):
+        lines = {"training": name, "held out": HELD_OUT + name}
+        known = {text: curves[key] for text, key in lines.items() if key in curves}
+        for text, values in known.items():
+            axis.plot(steps, values, label=text, marker="o" if len(steps) == 1 else None)
+        if len(known) > 1:
+            axis.legend()
         axis.set(title=name.replace("_", " "), xlabel="step")
         axis.grid(alpha=0.3)
     save_figure(path, figure)
