@@ -17,7 +17,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 
-from estool import cli, progress, recordings, seeds
+from estool import cli, locks, progress, recordings, seeds
 
 from env import KINDS, MAX_STEPS, POLICIES, make
 
@@ -44,7 +44,7 @@ def parse(argv=None):
     add("--workers", type=cli.positive_int, default=1, help="processes that share the episodes")
     add("--worker", type=cli.non_negative_int, default=0, help="which of them this one is")
     add("--output", type=Path, default=Path("record"), help="folder of the recordings")
-    return recordings.check_worker(cli.parse(parser, PRESETS, argv))
+    return recordings.check_arguments(cli.parse(parser, PRESETS, argv))
 
 
 def renderer_of(seed: int, args) -> str:
@@ -71,6 +71,12 @@ def record_episode(env: gymnasium.Env, seed: int, args) -> tuple[np.ndarray, np.
 
 def main(argv=None):
     args = parse(argv)
+    with locks.only_one(args.output, f"worker-{args.worker}-of-{args.workers}"):
+        record(args)
+
+
+def record(args) -> None:
+    """Play and save this worker's episodes that are not there yet."""
     episode_seeds = seeds.training_seeds(np.random.default_rng(args.seed), args.episodes)
     mine = episode_seeds[args.worker :: args.workers]
     envs = {kind: make(kind) for kind in KINDS}

@@ -3,12 +3,13 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 [ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }
+export ESTOOL_PARENT=$$  # a stage ends with this script, also after a kill -9
 preset=(--preset laptop); [ $# -gt 0 ] && preset=("$@")
 "$PYTHON" vae_train.py "${preset[@]}"
 "$PYTHON" series.py "${preset[@]}"
 "$PYTHON" rnn_train.py "${preset[@]}"
-mkdir -p vae rnn initial_z log
-cp tf_vae/vae.json vae/
-cp tf_rnn/rnn.json rnn/
-cp tf_initial_z/initial_z.json initial_z/
-cp tf_vae/vae.{hist,settings}.json tf_rnn/rnn.{hist,settings}.json log/
+ship() { mkdir -p "$2"; cp "$1" "$2/.new" && mv "$2/.new" "$2/${1##*/}"; }  # whole or not at all
+ship tf_vae/vae.json vae
+ship tf_rnn/rnn.json rnn
+ship tf_initial_z/initial_z.json initial_z
+for file in tf_vae/vae.{hist,settings}.json tf_rnn/rnn.{hist,settings}.json; do ship "$file" log; done

@@ -4,13 +4,13 @@ An importable module, no command; reads series/series.npz. An episode's LSTM sta
 chunk to chunk. Shapes: N episodes, F frames, Z latents, A actions, B streams, T steps.
 """
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from estool.errors import UserError
+from estool.recordings import check_latents, load_arrays
 
 
 class Series:
@@ -18,12 +18,8 @@ class Series:
 
     def __init__(self, path: Path, z_size: int = 32, action_size: int = 3):
         """Raises UserError naming the file where it is missing, damaged or of another form."""
-        names = ("mu", "logvar", "action")
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                self.mu, self.logvar, self.action = (file[name] for name in names)
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path} cannot be read as encoded episodes: {error}") from error
+        self.mu, self.logvar, self.action = load_arrays(path, ("mu", "logvar", "action"))
+        check_latents(path, self.mu, self.logvar, self.action)
         episodes = self.mu.shape[:2]
         expected = [(*episodes, z_size), (*episodes, z_size), (*episodes, action_size)]
         found = [self.mu.shape, self.logvar.shape, self.action.shape]

@@ -3,7 +3,8 @@
 Reads record/*.npz (the first 10 000 by name) and tf_vae/vae.json. Writes series/series.npz:
 `mu` and `logvar` float16 (N, 1000, 32), `action` float16 (N, 1000, 3), as the reference's: all
 episodes have the same length, and those of another are skipped. Encoded parts lie in series/parts
-meanwhile: started again, it goes on after the last.
+meanwhile: started again, it goes on after the last,
+and where series.npz is complete it does nothing.
 
   python series.py          1500 episodes; V encodes 10 000 frames a second on 2 cores
 """
@@ -15,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import cli, precision, progress, recordings
+from estool import cli, locks, memory, precision, progress, recordings
 from estool.errors import UserError
 from estool.mpi import usable_cores
-from estool.weights import atomic_path
+from estool.weights import atomic_path, read_json, write_json
 
 from vae import VAE
 
@@ -73,15 +74,19 @@ def encode_part(vae: VAE, source: recordings.Recordings, paths, args, bar) -> di
     return {name: np.stack(column) for name, column in zip(NAMES, columns, strict=True)}
 
 
-def main(argv=None):
-    args = parse(argv)
-    source = recordings.Recordings(args.record, ACTION_SHAPE, args.max_files)
-    precision.use_threads(1, usable_cores())
-    vae = VAE(Z_SIZE, precision.resolve(args.precision)).load(args.vae)
-    # Parts of another V or of other recordings lie in another folder and do not mix in.
-    names = "".join([str(args.frames), *(path.name for path in source.paths)]).encode()
-    key = hashlib.sha256(args.vae.read_bytes() + names).hexdigest()[:16]
-    folder = args.output / "parts" / key
+def fingerprint(args, source: recordings.Recordings, dtype: str) -> str:
+    """Changes with V, the recordings and the flags that the result depends on."""
+    text = [
+        dtype,
+        args.batch,
+        args.frames,
+        *((path.name, path.stat().st_size) for path in source.paths),
+    ]
+    return hashlib.sha256(args.vae.read_bytes() + repr(text).encode()).hexdigest()[:16]
+
+
+def encode_parts(vae: VAE, source: recordings.Recordings, folder: Path, args) -> list[Path]:
+    """Write what is not yet in `folder`, PART recordings a file; returns the files in order."""
     parts = []
     with progress.bar(len(source.paths), "episodes", "encoding") as bar:
         for start in range(0, len(source.paths), PART):
@@ -93,18 +98,42 @@ def main(argv=None):
             arrays = encode_part(vae, source, paths, args, bar)
             with atomic_path(parts[-1]) as temporary:
                 np.savez(temporary, **arrays)
-    arrays = {}
-    for name in NAMES:
-        arrays[name] = np.concatenate([np.load(part, allow_pickle=False)[name] for part in parts])
-    with atomic_path(args.output / "series.npz") as temporary:
+    return parts
+
+
+def main(argv=None):
+    args = parse(argv)
+    with locks.only_one(args.output):
+        encode(args)
+
+
+def encode(args) -> None:
+    """All of the work, with `args.output` to ourselves."""
+    source = recordings.Recordings(args.record, ACTION_SHAPE, args.max_files)
+    path, made_of = args.output / "series.npz", args.output / "series.made_of.json"
+    precision.use_threads(1, usable_cores())
+    dtype = precision.resolve(args.precision)
+    key = fingerprint(args, source, dtype)
+    if path.exists() and made_of.exists() and read_json(made_of) == [key, path.stat().st_size]:
+        shutil.rmtree(args.output / "parts", ignore_errors=True)
+        print(f"{path} is complete already")
+        return
+    frames = source.mean_frames() * len(source.paths)
+    needed = 2 * frames * 4 * Z_SIZE  # all, and all parts
+    memory.require(needed, f"{path} of {frames:.3g} frames", "--max_files")
+    vae = VAE(Z_SIZE, dtype).load(args.vae)
+    # Parts of another V or of other recordings lie in another folder and do not mix in.
+    parts = encode_parts(vae, source, args.output / "parts" / key, args)
+    columns = zip(*(recordings.load_arrays(part, NAMES) for part in parts), strict=True)
+    arrays = {name: np.concatenate(c) for name, c in zip(NAMES, columns, strict=True)}
+    with atomic_path(path) as temporary:
         np.savez(temporary, **arrays)
+    write_json(made_of, [key, path.stat().st_size])
     shutil.rmtree(args.output / "parts")
-    count = len(arrays["mu"])
-    skipped = len(source.paths) - count
-    damaged = f", {len(source.skipped)} of them damaged" if source.skipped else ""
+    skipped = len(source.paths) - len(arrays["mu"])
     print(
-        f"{args.output / 'series.npz'}: {count} episodes of {args.frames} frames; {skipped} "
-        f"recordings skipped{damaged}"
+        f"{path}: {len(arrays['mu'])} episodes of {args.frames} frames; {skipped} recordings "
+        "skipped"
     )
 
 

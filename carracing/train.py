@@ -80,7 +80,7 @@ def make_rollouts(args):
 
 def main(argv=None):
     args = parse(argv)
-    with mpi.ranks(args.num_worker) as ranks:
+    with mpi.ranks(args.num_worker, args.rank_timeout, mpi.TENSORFLOW_BYTES) as ranks:
         rollouts, size = make_rollouts(args)
         names = ("inputs", "renderer", "max_length", "eval_renderer", "patience", "precision")
         settings = {name: getattr(args, name) for name in names}

@@ -1,8 +1,8 @@
 """Train V on the recorded frames.
 
 Reads record/*.npz in shuffled parts, never all of it. Writes tf_vae/vae.json, a checkpoint beside
-it, the log vae.hist.json, the pictures reconstructions.png and loss.png, and TensorBoard scalars
-and pictures in runs/vae.
+it, the log vae.hist.json, the pictures loss.png and reconstructions.png (and some early ones of
+those, reconstructions.<step>.png), and TensorBoard scalars and pictures in runs/vae.
 
   python vae_train.py --preset laptop      7 000 steps; V trains on 900 frames a second on 2 cores
   python vae_train.py --preset paper       the reference's sizes
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import checkpoint, cli, interrupts, pictures, precision, progress
+from estool import checkpoint, cli, interrupts, locks, panels, pictures, precision, progress
 from estool.adam import Adam
 from estool.recordings import Recordings
 from estool.tf import tf
@@ -25,6 +25,7 @@ from vae import VAE
 
 Z_SIZE = 32  # paper, table 1 of the appendix
 ACTION_SHAPE = (3,)
+FRAME_BYTES = 400_000  # memory of a frame in a batch; bfloat16 takes 0.5 MB, float32 0.9
 PRESETS = {
     "smoke": {"steps": 6, "batch": 20, "log_every": 3, "precision": "float32"},
     "laptop": {},
@@ -136,10 +137,7 @@ class Training:
         names = ("error", "kl", "held_out_error", "held_out_kl")
         for name, value in zip(names, row[2:], strict=True):
             scalars.scalar(f"vae/{name}", value, self.step)
-        shown = frames[:: max(1, len(frames) // 12)][:12]
-        picture = pictures.rows([shown, self.reconstruct(shown)], scale=2)
-        pictures.save(self.args.output / "reconstructions.png", picture)
-        scalars.image("vae/reconstructions", picture, self.step)
+        self.draw(frames, scalars)
         curves = {name: [line[i + 2] for line in self.log] for i, name in enumerate(names)}
         pictures.save_curves(self.args.output / "loss.png", [line[0] for line in self.log], curves)
         return (
@@ -147,18 +145,39 @@ class Training:
             f"held out {error:.2f} + {kl:.2f}, {self.seconds / 60:.1f} min"
         )
 
+    def draw(self, frames: np.ndarray, scalars) -> None:
+        """Save originals over reconstructions: the newest, and those after 0, 1, 2, 4 ... tests."""
+        shown = frames[:: max(1, len(frames) // 12)][:12]
+        rows = {"original": shown, f"step {self.step}": self.reconstruct(shown)}
+        picture = panels.table(rows)
+        tests = self.step / self.args.log_every
+        keep = tests.is_integer() and int(tests) & (int(tests) - 1) <= 0
+        names = ["reconstructions.png", f"reconstructions.{self.step}.png"]
+        for name in names if keep else names[:1]:
+            pictures.save(self.args.output / name, picture)
+        scalars.image("vae/reconstructions", picture, self.step)
+
     def reconstruct(self, frames: np.ndarray) -> np.ndarray:
         return pictures.to_uint8(self.vae.decode(self.vae.encode(frames)[0]))
 
 
 def main(argv=None):
     args = parse(argv)
+    with locks.only_one(args.output):
+        train(args)
+
+
+def train(args) -> None:
+    """All of the work, with `args.output` to ourselves."""
     recordings = Recordings(args.record, ACTION_SHAPE, args.max_files)
+    about = recordings.describe(args.files, args.held_out, FRAME_BYTES * args.batch)
     training_paths, held_out = recordings.split(args.held_out, 2000, args.seed)
-    print(f"{recordings.describe(args.files)}; {len(held_out)} frames held out")
+    print(f"{about}; {len(held_out)} frames held out")
     training = Training(args, precision.use_towers())
     cli.save_settings(args.output / "vae.settings.json", args)
     scalars = progress.Scalars("runs/vae", training.step)
+    if training.step == 0:
+        training.draw(held_out, scalars)
     data = recordings.batches(training_paths, args.batch, args.files, args.seed, training.position)
     recent = []
     start = time.monotonic() - training.seconds
@@ -172,8 +191,12 @@ def main(argv=None):
             training.step, training.position = training.step + 1, position
             training.seconds = time.monotonic() - start
             bar.update()
-            if training.step % args.log_every == 0 or training.step == args.steps:
-                bar.write(training.test(held_out, np.mean(recent, axis=0), scalars))
+            logs = training.step % args.log_every == 0 or training.step == args.steps
+            if logs or stop.requested:
+                losses = np.mean(recent, axis=0)
+                checkpoint.check_losses(losses, training.step)
+            if logs:
+                bar.write(training.test(held_out, losses, scalars))
                 training.save()
                 recent = []
             if stop.requested:

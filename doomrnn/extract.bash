@@ -5,8 +5,9 @@ cd "$(dirname "$0")"
 [ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }
 workers=${WORKERS:-$(nproc)}
 export OMP_NUM_THREADS=1  # not before nproc, which would then count 1
+export ESTOOL_PARENT=$$  # the workers end with this script, also after a kill -9
 pids=()
-trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
+trap 'kill "${pids[@]}" 2>/dev/null || true; wait' EXIT
 for worker in $(seq 0 $((workers - 1))); do
   "$PYTHON" extract.py --preset laptop "$@" --workers "$workers" --worker "$worker" & pids+=($!)
 done

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import cli, progress, recordings, seeds
+from estool import cli, locks, progress, recordings, seeds
+from estool.errors import UserError
 
 from doomreal import MAX_STEPS, DoomReal
 
@@ -29,14 +30,24 @@ def parse(argv=None):
     parser = cli.parser(__doc__, PRESETS)
     add = parser.add_argument
     add("--episodes", type=cli.positive_int, default=200, help="episodes to play, all workers")
-    add("--max_frames", type=cli.positive_int, default=MAX_STEPS, help="frames of an episode")
+    add(
+        "--max_frames",
+        type=cli.whole_number(1, MAX_STEPS),
+        default=MAX_STEPS,
+        help="frames of an episode",
+    )
     add("--min_frames", type=cli.non_negative_int, default=100, help="drop episodes up to this")
     add("--max_repeat", type=cli.positive_int, default=10, help="an action is held 1 to this long")
     add("--seed", type=cli.non_negative_int, default=0, help="fixes all episodes")
     add("--workers", type=cli.positive_int, default=1, help="processes that share the episodes")
     add("--worker", type=cli.non_negative_int, default=0, help="which of them this one is")
     add("--output", type=Path, default=Path("record"), help="folder of the recordings")
-    return recordings.check_worker(cli.parse(parser, PRESETS, argv))
+    args = recordings.check_arguments(cli.parse(parser, PRESETS, argv))
+    if args.min_frames >= args.max_frames:
+        raise UserError(
+            f"--min_frames {args.min_frames} drops every episode of --max_frames {args.max_frames}"
+        )
+    return args
 
 
 def record_episode(env: DoomReal, seed: int, args) -> tuple[np.ndarray, np.ndarray]:
@@ -61,6 +72,12 @@ def record_episode(env: DoomReal, seed: int, args) -> tuple[np.ndarray, np.ndarr
 
 def main(argv=None):
     args = parse(argv)
+    with locks.only_one(args.output, f"worker-{args.worker}-of-{args.workers}"):
+        record(args)
+
+
+def record(args) -> None:
+    """Play and save this worker's episodes that are not there yet."""
     episode_seeds = seeds.training_seeds(np.random.default_rng(args.seed), args.episodes)
     mine = episode_seeds[args.worker :: args.workers]
     env = DoomReal()

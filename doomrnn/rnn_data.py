@@ -4,13 +4,13 @@ An importable module, no command; reads series/series.npz. A stream's LSTM state
 chunk to chunk and zeroed where an episode begins. Shapes: N frames, Z latents, B streams, T steps.
 """
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from estool.errors import UserError
+from estool.recordings import check_latents, load_arrays
 
 from actions import discretise
 
@@ -27,18 +27,18 @@ class Series:
     def __init__(self, path: Path, z_size: int = 64):
         """Raises UserError naming the file where it is missing, damaged or of another form."""
         names = ("mu", "logvar", "action", "length")
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                self.mu, self.logvar, action, self.length = (file[name] for name in names)
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path} cannot be read as encoded episodes: {error}") from error
-        frames = int(self.length.sum())
+        self.mu, self.logvar, action, self.length = load_arrays(path, names)
+        lengths = self.length
+        if lengths.dtype.kind not in "iu" or lengths.ndim != 1 or not (lengths > 0).all():
+            raise UserError(f"{path}: expected whole lengths above 0, one for each episode")
+        check_latents(path, self.mu, self.logvar, action)
+        frames = int(lengths.sum())
         expected = [(frames, z_size), (frames, z_size), (frames,)]
         found = [self.mu.shape, self.logvar.shape, action.shape]
-        if found != expected or self.length.ndim != 1 or len(self.length) < 2:
+        if found != expected or len(lengths) < 2:
             raise UserError(
                 f"{path}: expected mu, logvar, action of shapes {expected} and at least 2 "
-                f"episodes, found {found} and {len(self.length)}"
+                f"episodes, found {found} and {len(lengths)}"
             )
         self.path = path
         self.action = discretise(action)

@@ -2,8 +2,8 @@
 
 Reads series/series.npz (and tf_vae/vae.json for a picture). Writes tf_rnn/rnn.json, the weights
 that did best on held-out episodes, tf_initial_z/initial_z.json, a checkpoint, the log
-rnn.hist.json, loss.png and dream.png (a held-out episode beside M's dream of it under the same
-actions), and TensorBoard scalars in runs/rnn.
+rnn.hist.json, loss.png and dream.png (a held-out episode above M's dreams of it under the same
+actions at three temperatures), and TensorBoard scalars and that picture in runs/rnn.
 
   python rnn_train.py --preset laptop      5 000 steps of 6 400 frames: 22 minutes on 2 cores
   python rnn_train.py --preset paper       the reference's sizes: 400 passes
@@ -17,19 +17,21 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import checkpoint, cli, interrupts, pictures, precision, progress
+from estool import checkpoint, cli, interrupts, locks, memory, panels, pictures, precision, progress
 from estool.adam import Adam
 from estool.tf import tf
 from estool.weights import save_initial_z, write_json
 
 from lstm_gradient import Batch, file_variables, loss_and_gradients, losses, training_variables
-from rnn import MDNRNN, FastStep, Rows, sample_z
+from rnn import MDNRNN, dream_on
 from rnn_data import Series, passes, streams
 
 Z_SIZE = 64  # paper, appendix A.2
 INITIAL = 1000  # episodes whose first latents the dream starts from (reference doomrnn/series.py)
 RECALL_GATE = 0.8  # below it the dream is too kind: deaths of the real game do not happen in it
 NAMES = ("z", "restart", "held_out_z", "held_out_restart", "recall", "false_alarms")
+WARM_UP, EVERY, SHOWN = 60, 8, 12  # of dream.png: real frames before, steps between, pictures
+TEMPERATURES = (0.5, 1.0, 1.25)  # of its dreams
 PRESETS = {
     "smoke": {"steps": 4, "batch": 4, "length": 8, "log_every": 2, "precision": "float32"},
     "laptop": {},
@@ -227,24 +229,25 @@ class Training:
         )
 
 
-def draw_dream(path, rnn: MDNRNN, vae, series: Series, episode: int, seed: int) -> None:
-    """Save a picture: above an episode as V sees it, below M's dream under the same actions."""
-    warm_up, every, shown = 16, 8, 12
-    frames = series.frames([episode])[: warm_up + every * shown]
+def draw_dream(path, rnn: MDNRNN, vae, series: Series, episode: int, seed: int) -> np.ndarray:
+    """Save and return a picture: an episode as V sees it, and M's dreams from the same start on.
+
+    The dreams are given the same actions, at TEMPERATURES; they begin after WARM_UP frames.
+    """
+    frames = series.frames([episode])[: WARM_UP + EVERY * SHOWN]
     real, action = series.mu[frames].astype(np.float32), series.action[frames]
-    rows, rng = Rows(FastStep(rnn)), np.random.default_rng(seed)
-    rows.start(1)
-    dreamed = [real[0]]
-    for t in range(len(frames) - 1):
-        rows.advance(dreamed[-1][None], action[t : t + 1])
-        noise = rng.random((1, Z_SIZE), np.float32), rng.standard_normal((1, Z_SIZE), np.float32)
-        dreamed.append(real[t + 1] if t < warm_up else sample_z(rows.predict()[0], *noise)[0])
-    lines = [vae.decode(np.stack(z)[warm_up::every]) for z in (real, dreamed)]
-    if len(lines[0]):
-        pictures.save(path, pictures.rows([pictures.to_uint8(line) for line in lines], scale=2))
+    warm_up = min(WARM_UP, len(real) // 2)
+    given = {"real, by V": real}
+    for temperature in TEMPERATURES:
+        dream = dream_on(rnn, real, action, warm_up, temperature, seed)
+        given[f"dream, {temperature:g}"] = dream
+    rows = {name: pictures.to_uint8(vae.decode(z[warm_up::EVERY])) for name, z in given.items()}
+    picture = panels.table(rows)
+    pictures.save(path, picture)
+    return picture
 
 
-def finish(args, test: HeldOut, series: Series, episode: int) -> None:
+def finish(args, test: HeldOut, series: Series, episode: int, training, scalars) -> None:
     """Print the verdict on the weights that were kept, and draw the dream."""
     rnn = MDNRNN(Z_SIZE).load(args.output / "rnn.json")
     variables = [tf.constant(v) for v in training_variables(rnn)]
@@ -259,16 +262,25 @@ def finish(args, test: HeldOut, series: Series, episode: int) -> None:
         from vae import VAE  # here, because only this picture needs V
 
         vae = VAE(Z_SIZE).load(args.vae)
-        draw_dream(args.output / "dream.png", rnn, vae, series, episode, args.seed)
+        picture = draw_dream(args.output / "dream.png", rnn, vae, series, episode, args.seed)
+        scalars.image("rnn/dream", picture, training.step)
 
 
 def main(argv=None):
     args = parse(argv)
+    with locks.only_one(args.output):
+        locks.sweep(args.initial_z.parent)
+        train(args)
+
+
+def train(args) -> None:
+    """All of the work, with `args.output` to ourselves."""
     series = Series(args.series, Z_SIZE)
     episodes, held_out = series.split(args.held_out, args.seed)
     towers = precision.use_towers()
     dtype = tf.as_dtype(precision.resolve(args.precision))
     work = 40_000 * args.batch * args.length + 600_000_000  # what a step keeps for its gradient
+    memory.require(work / 4, f"a batch of {args.batch} x {args.length}", "--batch or --length")
     print(
         f"{args.series}: {len(series.mu)} frames of {len(series.length)} episodes, "
         f"{len(held_out)} held out; {dtype.name}; "
@@ -289,15 +301,20 @@ def main(argv=None):
             training.position = position
             training.seconds = time.monotonic() - start
             bar.update()
-            if training.step % args.log_every == 0 or training.part() >= 1:
-                bar.write(training.test(test, np.mean(recent, axis=0), scalars))
+            logs = training.step % args.log_every == 0 or training.part() >= 1
+            if logs or stop.requested:
+                losses = np.mean(recent, axis=0)
+                checkpoint.check_losses(losses, training.step)
+            if logs:
+                bar.write(training.test(test, losses, scalars))
                 training.save()
                 recent = []
             if stop.requested:
                 training.save()
                 raise KeyboardInterrupt
+    longest = held_out[np.argmax(series.length[held_out])]
+    finish(args, test, series, longest, training, scalars)
     scalars.close()
-    finish(args, test, series, held_out[0])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import json
 import os
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,15 @@ import numpy as np
 
 from estool.errors import UserError
 from estool.weights import atomic_path
+
+
+def check_losses(losses: np.ndarray, step: int) -> None:
+    """UserError where one of `losses` is NaN or infinite: no checkpoint shall be made of that."""
+    if not np.isfinite(losses).all():
+        raise UserError(
+            f"the loss is no longer finite at step {step}: give a lower --learning_rate; the same "
+            "command goes on from the last checkpoint, and --restart begins anew"
+        )
 
 
 def save(path: str | os.PathLike, arrays: Sequence[np.ndarray], **values) -> None:
@@ -31,7 +39,7 @@ def load(path: str | os.PathLike, shapes: Sequence[Sequence[int]]) -> tuple[list
         with np.load(path, allow_pickle=False) as file:
             arrays = [file[f"array_{index}"] for index in range(len(shapes))]
             values = json.loads(str(file["values"]))
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged zip can raise anything
         raise UserError(f"{path} is no complete checkpoint ({error}); delete it") from error
     found = [array.shape for array in arrays]
     if found != [tuple(shape) for shape in shapes]:

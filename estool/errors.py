@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -44,7 +45,7 @@ def sentence(error: BaseException) -> str:
 def say(message: object) -> None:
     """Print `message` on standard error under the command's name."""
     with contextlib.suppress(OSError):  # a log file on a disk that is full
-        print(f"{os.path.basename(sys.argv[0])}: {message}", file=sys.stderr, flush=True)
+        print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr, flush=True)
 
 
 def report(kind, error, traceback) -> None:

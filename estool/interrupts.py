@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Iterator
 
+import psutil
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PARENT = "ESTOOL_PARENT"  # variable: the process that this one is to end with
 
@@ -71,16 +73,17 @@ def _heard() -> list[signal.Signals]:
 def end_with_parent() -> None:
     """Where the shell script that started this process said who it is, end when it has ended.
 
-    A script that is killed cannot end what it started. It writes `export ESTOOL_PARENT=$$`; what
-    this process starts in its turn does not inherit that.
+    A script that is killed cannot end what it started. It writes `export ESTOOL_PARENT=$$`.
     """
-    parent = os.environ.pop(PARENT, "")
-    if not parent.isdigit():
+    number = os.environ.get(PARENT, "")
+    if not number.isdigit():
         return
 
     def watch():
-        while os.getppid() == int(parent):
-            time.sleep(0.5)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            parent = psutil.Process(int(number))
+            while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.5)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from estool import memory
 from estool.errors import FAULTS, UserError, exit_status, sentence
 
 # Ranks that each start as many threads as there are cores slow each other down severalfold.
@@ -33,6 +34,8 @@ THREADS = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
+PYTHON_BYTES = 30e6  # of its own that a rank has with numpy and MPI loaded
+TENSORFLOW_BYTES = 200e6  # and with TensorFlow
 GRACE = 2.0  # seconds between a rank's own timeout and what rank 0 says of its silence
 LONGEST_PAUSE = 2e-3  # seconds between two looks for a message
 # What mpirun tells its processes: MPICH and Intel MPI, Open MPI.
@@ -150,8 +153,12 @@ class MPIRanks(Ranks):
 
 
 @contextlib.contextmanager
-def ranks(count: int | None = None, timeout: float = 0.0) -> Iterator[Ranks]:
+def ranks(
+    count: int | None = None, timeout: float = 0.0, rank_bytes: float = PYTHON_BYTES
+) -> Iterator[Ranks]:
     """Run the block in `count` ranks (None: one for each usable core).
+
+    Raises UserError where memory does not suffice for `rank_bytes` each.
 
     An exception in any rank ends all of them, with its traceback under `rank R of N on HOST:`
     and status 1; a UserError with its sentence and status 2, Ctrl-C with 130. So does a rank that
@@ -161,6 +168,7 @@ def ranks(count: int | None = None, timeout: float = 0.0) -> Iterator[Ranks]:
     """
     if _variable(RANK_VARIABLES) is None:
         count = count or usable_cores()
+        memory.require(count * rank_bytes, f"-n {count}: {count} processes", "-n")
         if count > 1:
             _become_mpirun(count)
         yield Ranks(timeout)

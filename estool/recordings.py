@@ -3,13 +3,13 @@
 import argparse
 import os
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
+from estool import memory
 from estool.errors import UserError
 from estool.weights import atomic_path
 
@@ -18,10 +18,13 @@ from estool.weights import atomic_path
 COMPRESSION = 1
 
 
-def check_worker(args: argparse.Namespace) -> argparse.Namespace:
-    """UserError where --worker is none of --workers."""
+def check_arguments(args: argparse.Namespace) -> argparse.Namespace:
+    """UserError where --worker is none of --workers, or where memory is too small for episodes."""
     if args.worker >= args.workers:
         raise UserError(f"--worker: expected 0 to {args.workers - 1}, found {args.worker}")
+    frames = 2 * args.max_frames * 64 * 64 * 3  # in a list, and as one array
+    memory.require(frames, f"an episode of {args.max_frames} frames", "--max_frames")
+    memory.require(16 * args.episodes, f"a list of {args.episodes} seeds", "--episodes")
     return args
 
 
@@ -34,6 +37,22 @@ def save(path: str | os.PathLike, **arrays: np.ndarray) -> None:
         for name, array in arrays.items():
             with file.open(f"{name}.npy", "w") as member:
                 np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def load_arrays(path: str | os.PathLike, names: Sequence[str]) -> list[np.ndarray]:
+    """The arrays of those names in an npz; UserError where it is missing, damaged or lacks one."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return [file[name] for name in names]
+    except Exception as error:  # a damaged zip can raise anything
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: expected {', '.join(names)} in an npz: {reason}") from error
+
+
+def check_latents(path: str | os.PathLike, *arrays: np.ndarray) -> None:
+    """UserError where one of `arrays`, read from `path`, holds other than finite numbers."""
+    if any(array.dtype.kind != "f" or not np.isfinite(array).all() for array in arrays):
+        raise UserError(f"{path}: expected finite numbers, found NaN, infinity or something else")
 
 
 class Recordings:
@@ -59,7 +78,7 @@ class Recordings:
             with np.load(path, allow_pickle=False) as file:
                 frames, actions = file["obs"], file["action"]
             self._check(frames, actions)
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except Exception as error:  # a damaged zip can raise anything
             if path.name not in self.skipped:
                 self.skipped.add(path.name)
                 print(f"skipped damaged recording {path} ({error})", flush=True)
@@ -132,7 +151,7 @@ class Recordings:
 
         Of few recordings at least one is held out, and at least one is not, where there are two.
         """
-        count = min(held_out, max(1, len(self.paths) // 5))
+        count = self._held_out(held_out)
         training = self.paths[:-count] or self.paths
         loaded = [self.load(path) for path in self.paths[-count:]]
         kept = [episode[0] for episode in loaded if episode is not None]
@@ -142,13 +161,25 @@ class Recordings:
         chosen = np.random.default_rng(seed).permutation(len(every))[:frames]
         return training, every[np.sort(chosen)]
 
-    def describe(self, files: int) -> str:
-        """One line: how many recordings, their disk, and the memory of two parts of `files`."""
-        disk = sum(path.stat().st_size for path in self.paths)
+    def mean_frames(self) -> float:
+        """Frames of a recording, on the average of the first 20."""
         sample = [self.load(path) for path in self.paths[:20]]
-        frames = np.mean([len(episode[0]) for episode in sample if episode is not None] or [0])
-        memory = 3 * files * frames * 64 * 64 * 3  # one part in use, one being put together
+        return float(np.mean([len(episode[0]) for episode in sample if episode is not None] or [0]))
+
+    def describe(self, files: int, held_out: int, more: float) -> str:
+        """One line: how many recordings, their disk, and the memory that training takes.
+
+        That is of two parts of `files`, or of all `held_out` at the start, and `more` bytes.
+        Raises UserError where there is less.
+        """
+        disk, mean = sum(path.stat().st_size for path in self.paths), self.mean_frames()
+        parts = 3 * min(files, len(self.paths))  # one in use, one being put together
+        needed = max(parts, 2 * self._held_out(held_out)) * mean * 64 * 64 * 3 + more
+        memory.require(needed, f"{self.folder}: training", "--files, --batch or --held_out")
         return (
-            f"{self.folder}: {len(self.paths)} recordings, about {frames * len(self.paths):.3g} "
-            f"frames, {disk / 1e9:.1f} GB on disk; {memory / 1e9:.1f} GB of memory for frames"
+            f"{self.folder}: {len(self.paths)} recordings, about {mean * len(self.paths):.3g} "
+            f"frames, {disk / 1e9:.1f} GB on disk; needs {needed / 1e9:.1f} GB of memory"
         )
+
+    def _held_out(self, count: int) -> int:
+        return min(count, max(1, len(self.paths) // 5))
