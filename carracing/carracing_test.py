@@ -249,8 +249,10 @@ AGENT = "log/carracing.cma.2.6.best.json"
 def test_stages_leave_the_files_that_the_reference_has(room):
     for name in ("vae", "rnn", "initial_z"):
         assert (room / name / f"{name}.json").stat().st_size > 1000
-    for name in ("tf_vae/reconstructions.png", "tf_vae/loss.png", "tf_rnn/dream.png"):
-        assert (room / name).exists()
+    names = ["tf_vae/loss.png", "tf_rnn/loss.png", "tf_rnn/dream.png"]
+    names += [f"tf_vae/reconstructions.{at}png" for at in ("", "0.", "3.", "6.")]
+    for name in names:
+        assert (room / name).exists(), name
     assert len(list((room / "record").glob("*.npz"))) == 6
     with np.load(room / "series" / "series.npz", allow_pickle=False) as file:
         assert file["mu"].shape == file["logvar"].shape == (6, 60, 32)

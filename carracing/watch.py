@@ -15,11 +15,12 @@ from estool.viewer import files, open_viewer
 from dream_env import TEMPERATURE, Dream, action_meters
 from env import make
 from model import RealWorld, Z
-from rnn import FastStep
+from rnn import FastStep, dream_on
 
 FPS = 50  # the game's own
 SIDE = 384  # pixels of the enlarged 64x64 pictures beside the game
 DREAM_SIDE = 640  # ten for each of V's
+WARM_UP = 60  # real frames before M dreams on, in a strip
 PAUSE = 2 * FPS  # frames that the last picture stays
 
 
@@ -35,44 +36,49 @@ class Moment:
     action: np.ndarray  # (3,)
     total: float  # rewards before this step; of the last moment, all of them
 
-    def tiles(self) -> list[np.ndarray]:
+    z: np.ndarray  # (Z,), what came
+
+    def views(self) -> list[np.ndarray]:
         """The pictures that a strip shows."""
-        seen = [] if self.view is None else [self.view[:, 100:500], self.crop]
-        return [panels.tile(picture) for picture in (*seen, self.drawn)]
+        return [self.drawn] if self.view is None else [self.view[:, 100:500], self.crop, self.drawn]
 
 
 def run(args, model, controllers) -> None:
     """Play one episode with the seed `args.seed` and show it in a window or in video files."""
     world = RealWorld(model, args.renderer)
     episode = real_episode(world, model, controllers, args)
-    tiles, moment = show(episode, args, "World Models: CarRacing. M: expectation, Escape")
+    moments, z, actions, total = show(episode, args, "World Models: CarRacing")
     if args.strip:
-        given = (args.seed, len(tiles), TEMPERATURE)
-        dream = (moment.tiles() for moment in dream_episode(model, controllers, *given))
-        tiles = [(*real, *dreamed) for real, dreamed in zip(tiles, dream, strict=True)]
-        names = ("game", "64x64 crop", "reconstruction", "dream")
-        pictures.save(args.strip, panels.strip(tiles, names))
-    print(f"seed {args.seed} reward {moment.total:.2f} steps {moment.step + 1}")
+        steps, warm_up = moments.choose(), min(WARM_UP, len(z) // 2)
+        dream = dream_on(model.rnn, z, actions, warm_up, TEMPERATURE, args.seed)
+        for tiles, frame in zip(moments.tiles, model.vae.decode(dream[steps]), strict=True):
+            tiles.append(panels.tile(pictures.to_uint8(frame)))
+        names = ("game", "64x64 crop", "reconstruction", "M's dream")
+        pictures.save(args.strip, panels.strip(moments.tiles, names))
+    print(f"seed {args.seed} reward {total:.2f} steps {len(z)}")
 
 
 def run_dream(args, model, controllers) -> None:
     """Dream one episode with the seed `args.seed` and show it in a window or in video files."""
     episode = dream_episode(model, controllers, args.seed, args.max_length, args.temperature)
-    tiles, moment = show(
-        episode, args, "World Models: the dream of CarRacing. M: expectation, Escape"
-    )
+    moments, z, _, _ = show(episode, args, "World Models: the dream of CarRacing")
     if args.strip:
-        pictures.save(args.strip, panels.strip(tiles, ("dream",)))
-    print(f"seed {args.seed} steps {moment.step + 1}")
+        moments.choose()
+        pictures.save(args.strip, panels.strip(moments.tiles, ("dream",)))
+    print(f"seed {args.seed} steps {len(z)}")
 
 
-def show(episode: Iterator[Moment], args, title: str) -> tuple[list, Moment]:
-    """Show an episode until its end or Escape: the tiles for a strip, and the last moment."""
-    tiles, expected = [], args.expected
-    with open_viewer(title, FPS, files(args)) as viewer:
+def show(episode: Iterator[Moment], args, title: str):
+    """Show an episode until its end or Escape.
+
+    Returns its panels.Moments, its latents (T, Z), its actions (T, 3) and its return.
+    """
+    moments, z, actions, expected = panels.Moments(), [], [], args.expected
+    with open_viewer(f"{title}. M: expectation, Escape", FPS, files(args)) as viewer:
         for moment in episode:
-            if args.strip:
-                tiles.append(moment.tiles())
+            moments.add(moment.views())
+            z.append(moment.z)
+            actions.append(moment.action)
             picture = draw(moment, expected)
             open_ = viewer.show(picture)
             if not open_:
@@ -80,7 +86,7 @@ def show(episode: Iterator[Moment], args, title: str) -> tuple[list, Moment]:
             expected ^= "m" in viewer.pressed
         if open_:
             viewer.hold(panels.label(picture, "the end", 40, 80, 1.2), PAUSE)
-    return tiles, moment
+    return moments, np.stack(z), np.stack(actions), moment.total
 
 
 def real_episode(world: RealWorld, model, controllers, args) -> Iterator[Moment]:
@@ -112,7 +118,9 @@ def _episode(world, model, controllers, seed, length):
             z = np.concatenate((z, world.expected()))
         drawn, *expected = pictures.to_uint8(model.vae.decode(z))
         action = controllers.act(world.observation, row)
-        moment = Moment(step, None, None, drawn, *(expected or [None]), action[0], total)
+        moment = Moment(
+            step, None, None, drawn, *(expected or [None]), action[0], total, z[0].copy()
+        )
         yield moment
         reward, done = (value[0] for value in world.step(action))
         moment.total = total = total + reward

@@ -67,7 +67,7 @@ def test_the_full_view_is_of_the_episode_that_is_played(model, controllers):
 def test_the_key_m_puts_the_expectation_beside_what_came():
     frames = [np.full((64, 64, 3), value, np.uint8) for value in (50, 100, 150)]
     view = np.full((400, 600, 3), 200, np.uint8)
-    moment = watch.Moment(3, view, *frames, np.float32([-1, 1, 0.5]), 12.5)
+    moment = watch.Moment(3, view, *frames, np.float32([-1, 1, 0.5]), 12.5, np.zeros(32))
     for expected, values in ((False, (200, 50, 100)), (True, (200, 100, 150))):
         picture = watch.draw(moment, expected)
         assert picture.shape == (428, 1344, 3)

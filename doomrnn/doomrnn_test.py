@@ -230,8 +230,10 @@ def run(folder, *command, status=0):
 def test_stages_leave_the_files_that_the_reference_has(room):
     for name in ("vae", "rnn", "initial_z"):
         assert (room / "tf_models" / f"{name}.json").stat().st_size > 1000
-    for name in ("tf_vae/reconstructions.png", "tf_vae/loss.png", "tf_vae/vae.settings.json"):
-        assert (room / name).exists()
+    names = ["tf_vae/vae.settings.json", "tf_vae/loss.png", "tf_rnn/loss.png", "tf_rnn/dream.png"]
+    names += [f"tf_vae/reconstructions.{at}png" for at in ("", "0.", "3.", "6.")]
+    for name in names:
+        assert (room / name).exists(), name
     with np.load(room / "series" / "series.npz", allow_pickle=False) as series:
         frames = series["length"].sum()
         assert series["mu"].shape == series["logvar"].shape == (frames, 64)

@@ -12,13 +12,16 @@ import numpy as np
 from estool import panels, pictures
 from estool.viewer import files, open_viewer
 
+from actions import discretise
 from doomreal import DoomReal
 from doomrnn import Dream
 from model import RealWorld, Z, make_world
+from rnn import dream_on
 
 FPS = 35  # the game's own
 SIDE = 384  # pixels of the enlarged 64x64 pictures beside the game
 DREAM_SIDE = 640  # reference doomrnn/doomrnn.py
+WARM_UP = 60  # real frames before M dreams on, in a strip
 PAUSE = 2 * FPS  # frames that the last picture stays
 
 
@@ -34,33 +37,35 @@ class Moment:
     death: float  # the probability that M gave the end
     action: float
 
-    def tiles(self) -> list[np.ndarray]:
+    z: np.ndarray  # (Z,), what came
+
+    def views(self) -> list[np.ndarray]:
         """The pictures that a strip shows."""
-        seen = [] if self.screen is None else [self.screen[:400], self.crop]
-        return [panels.tile(picture) for picture in (*seen, self.drawn)]
+        return [self.drawn] if self.screen is None else [self.screen[:400], self.crop, self.drawn]
 
 
 def run(args, model, controllers) -> None:
     """Play one episode with the seed `args.seed` and show it in a window or in video files."""
     episode = real_episode if args.world == "doomreal" else dream_episode
     world = make_world(args.world, model, args.temperature)
-    tiles, steps, expected = [], 0, args.expected
+    moments, z, actions, expected = panels.Moments(), [], [], args.expected
     with open_viewer(
         "World Models: DoomTakeCover. M: expectation, Escape", FPS, files(args)
     ) as viewer:
         for moment in episode(world, model, controllers, args):
-            steps += 1
-            if args.strip:
-                tiles.append(moment.tiles())
+            moments.add(moment.views())
+            z.append(moment.z)
+            actions.append(moment.action)
             picture = draw(moment, expected)
             open_ = viewer.show(picture)
             if not open_:
                 break
             expected ^= "m" in viewer.pressed
+        steps = len(z)
         if open_:
             viewer.hold(panels.label(picture, f"{steps} steps", 40, 80, 1.2), PAUSE)
     if args.strip:
-        write_strip(tiles, model, controllers, args)
+        write_strip(args, model, moments, np.stack(z), np.float32(actions))
     print(f"seed {args.seed} reward {steps} steps {steps}")
 
 
@@ -97,7 +102,9 @@ def _episode(world, model, controllers, args):
             z, death = np.concatenate((z, expected_z)), float(deaths[0])
         drawn, *expected = pictures.to_uint8(model.vae.decode(z))
         action = controllers.act(world.observation, row)
-        yield Moment(step, None, None, drawn, *(expected or [None]), death, float(action[0]))
+        yield Moment(
+            step, None, None, drawn, *(expected or [None]), death, float(action[0]), z[0].copy()
+        )
         done = world.step(action)[1][0]
         step += 1
 
@@ -135,27 +142,16 @@ def _meters(moment, width):
     yield panels.meter("death", moment.death, width, colour=panels.RED)
 
 
-def write_strip(tiles, model, controllers, args) -> None:
-    """Save the episode's strip; below a real one a row of what the same agent dreams."""
-    names = ["dream"]
-    if args.world == "doomreal":
-        names = ["game", "64x64 crop", "reconstruction", "dream"]
-        dreamed = dream_tiles(model, controllers, args, len(tiles))
-        tiles = [(*real, dream) for real, dream in zip(tiles, dreamed, strict=True)]
-    pictures.save(args.strip, panels.strip(tiles, names))
+def write_strip(args, model, moments: panels.Moments, z, actions) -> None:
+    """Save the episode's strip; below a real one M's dream with its first frames and all its moves.
 
-
-def dream_tiles(model, controllers, args, count: int) -> list[np.ndarray]:
-    """What the same agent dreams: the first of the seeds from `args.seed` that lasts `count` steps.
-
-    Falls back on the longest of 20 dreams, repeating its last frame.
+    z (T, Z) and actions (T,): all of the episode.
     """
-    best = []
-    for seed in range(args.seed, args.seed + 20):
-        dream = make_world("doomrnn", model, args.temperature)
-        one = type(args)(**{**vars(args), "seed": seed, "max_length": count})
-        tiles = [moment.tiles()[0] for moment in dream_episode(dream, model, controllers, one)]
-        best = max(best, tiles, key=len)
-        if len(best) >= count:
-            break
-    return best + [best[-1]] * (count - len(best))
+    names, steps = ["dream"], moments.choose()
+    if args.world == "doomreal":
+        names = ["game", "64x64 crop", "reconstruction", "M's dream"]
+        warm_up = min(WARM_UP, len(z) // 2)
+        dream = dream_on(model.rnn, z, discretise(actions), warm_up, args.temperature, args.seed)
+        for tiles, frame in zip(moments.tiles, model.vae.decode(dream[steps]), strict=True):
+            tiles.append(panels.tile(pictures.to_uint8(frame)))
+    pictures.save(args.strip, panels.strip(moments.tiles, names))

@@ -74,7 +74,7 @@ def test_the_large_game_shows_what_the_small_one_plays(model, controllers):
 def test_the_key_m_puts_the_expectation_beside_what_came():
     frames = [np.full((64, 64, 3), value, np.uint8) for value in (50, 100, 150)]
     screen = np.full((480, 640, 3), 200, np.uint8)
-    moment = watch.Moment(3, screen, *frames, 0.25, -1.0)
+    moment = watch.Moment(3, screen, *frames, 0.25, -1.0, np.zeros(64))
     for expected, values in ((False, (200, 50, 100)), (True, (200, 100, 150))):
         picture = watch.draw(moment, expected)
         assert picture.shape == (428, 1280, 3)

@@ -9,7 +9,7 @@ BLACK, WHITE, GRAY = (0, 0, 0), (255, 255, 255), (70, 70, 70)
 BLUE, GREEN, RED, YELLOW = (90, 150, 230), (90, 190, 110), (225, 85, 75), (235, 195, 80)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 GAP = ((0, 2), (0, 2), (0, 0))  # black pixels below and beside the frames of a table
-MOMENTS = 8  # columns of a strip
+COLUMNS = 8  # of a strip
 TILE = 154  # pixels a side of its pictures, border not counted
 
 
@@ -98,17 +98,47 @@ def table(rows: Mapping[str, Sequence[np.ndarray]], side: int = 128) -> np.ndarr
     return below(*lines)
 
 
-def strip(moments: Sequence[Sequence[np.ndarray]], names: Sequence[str]) -> np.ndarray:
-    """`MOMENTS` of an episode as columns, one row for each kind of picture, with its name.
+class Moments:
+    """Evenly spaced moments of an episode whose length is not known yet: 32 to 63 once it is long.
 
-    moments: for each step a `tile` of each kind of picture.
+    steps: of the moments kept;  tiles: a list of tiles for each
     """
-    chosen = [moments[i] for i in np.linspace(0, len(moments) - 1, MOMENTS).astype(int)]
+
+    def __init__(self):
+        self.steps: list[int] = []
+        self.tiles: list[list[np.ndarray]] = []
+        self._every, self._step = 1, 0
+
+    def add(self, pictures: Sequence[np.ndarray]) -> None:
+        """Take the next moment: a picture of each kind."""
+        if self._step % self._every == 0:
+            self.steps.append(self._step)
+            self.tiles.append([tile(picture) for picture in pictures])
+            if len(self.steps) == 64:
+                self.steps, self.tiles, self._every = (
+                    self.steps[::2],
+                    self.tiles[::2],
+                    2 * self._every,
+                )
+        self._step += 1
+
+    def choose(self) -> list[int]:
+        """Keep `COLUMNS` of them; returns their steps."""
+        chosen = np.linspace(0, len(self.steps) - 1, COLUMNS).astype(int)
+        self.steps, self.tiles = [self.steps[i] for i in chosen], [self.tiles[i] for i in chosen]
+        return self.steps
+
+
+def strip(moments: Sequence[Sequence[np.ndarray]], names: Sequence[str]) -> np.ndarray:
+    """Moments of an episode as columns, one row for each kind of picture, with its name.
+
+    moments: for each column a `tile` of each kind of picture.
+    """
     lines = []
     for kind, name in enumerate(names):
         tiles = [
             cv2.copyMakeBorder(moment[kind], 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=WHITE)
-            for moment in chosen
+            for moment in moments
         ]
         label(tiles[0], name)
         lines.append(beside(*tiles))

@@ -45,15 +45,29 @@ def test_texts_in_a_bar_stay_in_their_places():
     assert (one[:, :200] != two[:, :200]).any()
 
 
-def test_a_strip_has_a_row_a_kind_and_moments_from_first_to_last():
+@pytest.mark.parametrize(("length", "last"), [(3, 2), (500, 496)])
+def test_moments_are_spread_over_the_episode_and_few(length, last):
+    moments = panels.Moments()
+    for step in range(length):
+        moments.add([np.full((64, 64, 3), step % 256, np.uint8)])
+        assert len(moments.steps) == len(moments.tiles) < 64
+    chosen = moments.choose()
+    assert len(chosen) == len(moments.tiles) == panels.COLUMNS
+    assert chosen[0] == 0 and chosen[-1] == last
+    gaps = np.diff(chosen)
+    assert gaps.max() - gaps.min() <= (8 if length == 500 else 1)
+    assert [tiles[0][0, 0, 0] for tiles in moments.tiles] == [step % 256 for step in chosen]
+
+
+def test_a_strip_has_a_row_a_kind_and_a_column_a_moment():
     moments = [
         [panels.tile(np.full((64, 64, 3), 10 * step + kind, np.uint8)) for kind in (0, 5)]
-        for step in range(15)
+        for step in range(8)
     ]
     strip = panels.strip(moments, ("a", "b"))
     assert strip.shape == (2 * 160, 8 * 160, 3)
     middle = strip[80::160, 80::160, 0]
-    np.testing.assert_array_equal(middle, [np.arange(0, 150, 20), np.arange(5, 150, 20)])
+    np.testing.assert_array_equal(middle, [np.arange(0, 80, 10), np.arange(5, 85, 10)])
 
 
 def test_a_table_has_a_named_row_for_each_line_of_frames():

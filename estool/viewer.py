@@ -12,7 +12,7 @@ from estool.errors import UserError
 from estool.weights import atomic_path
 
 ENTER = frozenset(("return", "enter"))  # pygame's names of the large key and the keypad's
-GIF_FPS, GIF_WIDTH, GIF_COLOURS = 12, 720, 96  # what a web page can bear
+GIF_FPS, GIF_WIDTH, GIF_COLOURS = 10, 560, 64  # what a web page can bear
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -141,7 +141,7 @@ def _start(path: Path, size: tuple[int, int], fps: float):
             path, size, fps=fps, quality=6, macro_block_size=1, output_params=even
         )
     else:
-        small = f"fps={min(fps, GIF_FPS)},scale='min({GIF_WIDTH},iw)':-1:flags=area"
+        small = f"fps={min(fps, GIF_FPS)},scale='min({GIF_WIDTH},iw)':-1:flags=area,hqdn3d=4:4:6:6"
         colours = f"split[a][b];[a]palettegen=max_colors={GIF_COLOURS}:stats_mode=full[p]"
         params = ["-vf", f"{small},{colours};[b][p]paletteuse=dither=none:diff_mode=rectangle"]
         writer = imageio_ffmpeg.write_frames(

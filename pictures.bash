@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Make the README's pictures anew from the shipped agents, into pictures/: for each agent an animation
+# and a strip of the game, what V keeps of it, and M's dream with the same beginning and moves;
+# the learning curves; the figure of V, M and C. A minute or two on 2 cores, no screen needed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+source setup.bash
+export SDL_VIDEODRIVER=dummy TF_CPP_MIN_LOG_LEVEL=3
+
+draw() { # draw <name> <room> <steps> <seed> <model.py's first arguments>
+    local name=$1 room=$2 steps=$3 seed=$4 agent
+    shift 4
+    agent=$(cd "$room" && compgen -G "log/$room.cma.*.best.json" | head -1) || true
+    if [ -z "$agent" ]; then
+        echo "no agent in $room/log: pictures/$name.* are left as they are"
+        return
+    fi
+    echo "== $room: $agent"
+    (cd "$room" && python model.py "$@" "$agent" "$seed" --max_length "$steps" \
+        --gif "../pictures/$name.gif" --strip "../pictures/$name.png")
+}
+
+draw doom doomrnn 200 0 doomreal render
+draw carracing carracing 350 3 render
+python pictures/draw.py
+ls -l pictures/*.gif pictures/*.png
