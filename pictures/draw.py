@@ -69,10 +69,7 @@ class Diagram:
 
     def arrow(self, *points, colour=INK):
         """A line through points (x, y), an arrow head at its end."""
-        for start, end in zip(points[:-2], points[1:-1], strict=True):
-            self.axes.plot(
-                *zip(start, end, strict=True), color=colour, lw=1.8, solid_capstyle="round"
-            )
+        self.axes.plot(*zip(*points[:-1], strict=True), color=colour, lw=1.8)
         style = {"arrowstyle": "-|>", "mutation_scale": 14, "lw": 1.8, "shrinkA": 0, "shrinkB": 0}
         self.axes.add_patch(FancyArrowPatch(*points[-2:], color=colour, **style))
 
