@@ -17,6 +17,7 @@ from estool import cli, variants
 from estool.errors import UserError
 from estool.variants import CONTROLLER, Place, Variant
 
+FILES = ("vae.json", "rnn.json", "initial_z.json")
 ROWS = {  # name: what C sees, whether M is trained, in words
     "z": ("z", True, "z"),
     "z_hidden": ("z_hidden", True, "z, C with a hidden layer"),
@@ -28,7 +29,7 @@ ROWS = {  # name: what C sees, whether M is trained, in words
 UNTRAINED_SEED = 1
 PRESETS = {
     "smoke": {"rows": ["z", "zch-untrained"], "generations": 2, "population": 4}
-    | {"num_episode": 2, "eval_episodes": 2, "episodes": 4, "max_length": 40},
+    | {"eval_steps": 1, "num_episode": 2, "eval_episodes": 2, "episodes": 4, "max_length": 40},
     "laptop": {},
 }
 
@@ -40,7 +41,9 @@ def parse(argv=None):
     add("--generations", type=cli.positive_int, default=100, help="of each agent")
     add("--population", type=cli.positive_int, default=32, help="candidates in a generation")
     add("--num_episode", type=cli.positive_int, default=4, help="games a candidate plays")
-    add("--eval_episodes", type=cli.positive_int, default=100, help="games that choose the best")
+    text = "generations from one choice of the best to the next"
+    add("--eval_steps", type=cli.positive_int, default=20, help=text)
+    add("--eval_episodes", type=cli.positive_int, default=100, help="games that choose it")
     add("--episodes", type=cli.positive_int, default=300, help="that each is scored on")
     add("--seed", type=cli.non_negative_int, default=0, help="first test seed of the scores")
     add("--seed_start", type=cli.non_negative_int, default=111, help="fixes the evolutions")
@@ -55,33 +58,31 @@ def make_untrained(models: Path, folder: Path) -> Path:
     """A folder like `models` with its V and first latents, and an M of random weights."""
     from rnn import MDNRNN  # here, because the trainings are other processes
 
-    for name in ("vae.json", "initial_z.json"):
+    for name in (FILES[0], FILES[2]):
         if not (models / name).is_file():
             raise UserError(f"{models / name}: expected a file, found nothing")
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(models / name, folder / name)
-    MDNRNN(seed=UNTRAINED_SEED).save(folder / "rnn.json")
+    MDNRNN(seed=UNTRAINED_SEED).save(folder / FILES[1])
     return folder
 
 
 def make_variants(args) -> list[Variant]:
     """A training a row, scored in the game."""
-    untrained = None
-    train = ["--world", "doomreal", "--eval_world", "doomreal", "--eval_steps", "20"]
-    if args.preset == "smoke":
-        train[-1] = "1"
-    names = ("population", "num_episode", "eval_episodes", "seed_start")
-    train += [word for name in names for word in (f"--{name}", str(getattr(args, name)))]
-    result = []
+    names = ("population", "num_episode", "eval_steps", "eval_episodes", "seed_start")
+    train = [word for name in names for word in (f"--{name}", str(getattr(args, name)))]
+    train += ["--world", "doomreal", "--eval_world", "doomreal"]
+    untrained, result = None, []
     for name in args.rows:
         inputs, trained, _ = ROWS[name]
         models = args.models
         if not trained:
             untrained = untrained or make_untrained(args.models, args.output / "untrained")
             models = untrained
-        shared = ["--inputs", inputs, "--models", str(models), "--max_length", str(args.max_length)]
+        shared = ["--inputs", inputs, "--models", str(models)]
+        shared += ["--max_length", str(args.max_length)]
         play = ["norender", CONTROLLER, str(args.seed), "--episodes", str(args.episodes)]
-        files = [models / "vae.json", models / "rnn.json"]
+        files = [models / file for file in FILES[:2]]
         scores = {"doomreal": ["doomreal", *play, *shared]}
         result.append(Variant(name, [*train, *shared], scores, files))
     return result
