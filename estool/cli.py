@@ -114,7 +114,8 @@ def _plain(value):
 
 def _versions() -> dict[str, str]:
     versions = {"python": platform.python_version()}
-    for name in ("numpy", "tensorflow_cpu", "tensorflow", "keras", "gymnasium", "vizdoom", "cma"):
+    names = ("numpy", "tensorflow_cpu", "tensorflow", "keras", "gymnasium", "mujoco", "vizdoom")
+    for name in (*names, "cma"):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -27,7 +27,7 @@ def parse(argv=None):
 def main(argv=None):
     args = parse(argv)
     game = agents.chosen_game(args)
-    with mpi.ranks(args.num_worker) as ranks:
+    with mpi.ranks(args.num_worker, args.rank_timeout) as ranks:
         rollouts = agents.Rollouts(game, args.batch, args.max_length, bool(args.shaping))
         try:
             fixed = agents.settings(game) | {"env_id": game.env_id, "max_length": args.max_length}

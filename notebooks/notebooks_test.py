@@ -20,7 +20,7 @@ from estool import cli, evolve, mpi, recordings, toy
 from estool.weights import save_weights
 
 HERE = Path(__file__).parent
-NOTEBOOKS = ("plot_training_progress.ipynb", "vae_test.ipynb")
+NOTEBOOKS = ("plot_training_progress.ipynb", "vae_test.ipynb", "simple_es_example.ipynb")
 SHIPPED = HERE.parent / "doomrnn" / "tf_models" / "vae.json"
 
 # What the last cell of each executed notebook hands to the test.
@@ -123,8 +123,11 @@ def make_log(folder, game):
     return base
 
 
-@pytest.mark.parametrize("game", ["carracing", "doomrnn"])
-def test_training_progress_draws_the_log(tmp_path, game):
+@pytest.mark.parametrize(
+    ("game", "requirement"),
+    [("carracing", 900), ("doomrnn", None), ("BipedalWalker-v3", 300), ("Ant-v5", None)],
+)
+def test_training_progress_draws_the_log(tmp_path, game, requirement):
     base = make_log(tmp_path, game)
     parameters = {"BASE": str(base), "RESULT": str(tmp_path / "result.json")}
     notebook = execute(NOTEBOOKS[0], tmp_path, parameters, CURVES)
@@ -152,8 +155,7 @@ def test_training_progress_draws_the_log(tmp_path, game):
         assert list(drawn) == list(expected)
         for name, points in expected.items():
             np.testing.assert_allclose(drawn[name], points, atol=1e-9, err_msg=name)
-        assert (level is None) == (game == "doomrnn")
-        assert level is None or [y for _, y in level] == [900, 900]
+        assert (level and [y for _, y in level]) == (requirement and [requirement, requirement])
         assert figure["xlabel"] == label and figure["size"] == [16, 10]
 
     for suffix, label in ((".wall.svg", "hours"), (".svg", "generation")):
@@ -161,12 +163,43 @@ def test_training_progress_draws_the_log(tmp_path, game):
         root = ElementTree.parse(path).getroot()
         width, height = (float(root.get(name).removesuffix("pt")) for name in ("width", "height"))
         assert abs(width - 16 * 72) < 30 and abs(height - 10 * 72) < 30
-        legend = [*expected, "requirement"][: 5 + (game == "carracing")]
+        legend = [*expected, "requirement"][: 5 + (requirement is not None)]
         comments = re.findall("<!-- (.*?) -->", path.read_text())
         assert set(legend) | {base.name, label, "reward"} <= set(comments)
     assert "6 generations in 3.00 hours\n" in printed(notebook)
     best = int(np.argmax(scores))
     assert f"best of 3 evaluations: {scores[best]:.1f} at {2 * best + 2}\n" in printed(notebook)
+
+
+EVOLUTION = """
+import json
+def curves(axes):
+    return {line.get_label(): list(map(float, line.get_ydata())) for line in axes.get_lines()}
+points = [axes.get_lines()[1].get_xydata().tolist() for axes in figure_strip.axes]
+with open(RESULT, "w") as file:
+    json.dump([curves(figure_curves.axes[0]), points, SLICE.tolist()], file)
+"""
+
+
+def test_the_strategies_climb_and_are_drawn(tmp_path):
+    parameters = {"SIZE": 20, "POPULATION": 41, "GENERATIONS": 400}
+    parameters["RESULT"] = str(tmp_path / "result.json")
+    notebook = execute("simple_es_example.ipynb", tmp_path, parameters, EVOLUTION)
+    assert "failure" not in notebook.metadata, notebook.metadata
+    assert picture_count(notebook) == 3
+    curves, points, slice_ = json.loads((tmp_path / "result.json").read_text())
+    assert curves.pop("optimum") == [0, 0]
+    assert list(curves) == ["genetic algorithm", "OpenAI-ES", "PEPG", "CMA-ES"]
+    for name, values in curves.items():
+        assert len(values) == 400 and values[0] < -1800 and -200 < values[-1] <= 0
+        assert f"{name:17}  {values[-1]:8.1f} after 400 generations\n" in printed(notebook)
+    clouds = np.array(points)
+    assert clouds.shape == (4 * 6, 41, 2)
+    for row in clouds.reshape(4, 6, 41, 2):
+        centres = row.mean(1)
+        assert np.abs(centres[0]).max() < 1 and np.abs(centres[-1] - 10).max() < 3
+    top = np.unravel_index(np.argmax(slice_), np.shape(slice_))
+    np.testing.assert_allclose(np.linspace(-4, 20, 481)[list(top)], 10)
 
 
 def test_a_missing_log_is_a_sentence(tmp_path):
