@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from estool.tf import tf
+from estool.tf import graph_function, tf
 
 from rnn import MDNRNN
 
@@ -38,7 +38,7 @@ def file_variables(rnn: MDNRNN, variables) -> list[np.ndarray]:
     return [output_w[:, back], output_b[back], kernel, bias]
 
 
-@tf.function(jit_compile=True)
+@graph_function(jit_compile=True)
 def _cell(sums, more_sums, bias, c):
     """One step: the gates, the new cells and their output."""
     total = tf.cast(sums, tf.float32) + tf.cast(more_sums, tf.float32) + bias
@@ -50,7 +50,7 @@ def _cell(sums, more_sums, bias, c):
     return gates, c, h
 
 
-@tf.function(jit_compile=True)
+@graph_function(jit_compile=True)
 def _cell_gradient(dh_out, dh_next, dc, gates, c, c_before):
     """Gradients of the gates' sums and of the cells before."""
     i, j, f, o = tf.split(tf.cast(gates, tf.float32), 4, axis=1)
@@ -62,7 +62,7 @@ def _cell_gradient(dh_out, dh_next, dc, gates, c, c_before):
     return tf.cast(tf.concat((di, dj, df, do), axis=1), gates.dtype), dc * f
 
 
-@tf.function(jit_compile=True)
+@graph_function(jit_compile=True)
 def _loss_gradient(output, bias, z, mixtures, scale):
     """Sum of the loss and the gradient of the output (N, 3*K*Z), divided by `scale`.
 

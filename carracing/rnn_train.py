@@ -19,7 +19,7 @@ import numpy as np
 
 from estool import checkpoint, cli, interrupts, locks, memory, panels, pictures, precision, progress
 from estool.adam import Adam
-from estool.tf import tf
+from estool.tf import graph_function, tf
 from estool.weights import save_initial_z, write_json
 
 from lstm_gradient import Batch, file_variables, loss_and_gradients, losses, training_variables
@@ -77,7 +77,7 @@ def make_batch(chunk: dict, noise) -> Batch:
 def train_step(variables, optimiser: Adam, clip: float, towers: int, dtype):
     """A tf.function (chunk, state, seed (2,), rate) -> (mean loss, the last state)."""
 
-    @tf.function
+    @graph_function
     def step(chunk, state, seed, rate):
         batch = make_batch(chunk, tf.random.stateless_normal(chunk["mu"].shape, seed))
         scale = float(np.prod(batch.z.shape))
@@ -104,7 +104,7 @@ class HeldOut:
 
     def __init__(self, series: Series, episodes: np.ndarray, steps: int, dtype):
         self.series, self.episodes, self.steps = series, episodes, steps
-        self._losses = tf.function(
+        self._losses = graph_function(
             lambda chunk, noise, variables, state: losses(
                 variables, make_batch(chunk, noise), state, dtype
             )

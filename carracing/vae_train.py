@@ -18,7 +18,7 @@ import numpy as np
 from estool import checkpoint, cli, interrupts, locks, panels, pictures, precision, progress
 from estool.adam import Adam
 from estool.recordings import Recordings
-from estool.tf import tf
+from estool.tf import graph_function, tf
 from estool.weights import write_json
 
 from vae import VAE
@@ -65,7 +65,7 @@ def learning_rate(step: int, args) -> float:
 def train_step(vae: VAE, optimiser: Adam, towers: int):
     """A tf.function (frames uint8 (B, 64, 64, 3), seed (2,), rate) -> (squared error, KL)."""
 
-    @tf.function
+    @graph_function
     def step(frames, seed, rate):
         weights = vae.cast_variables()
         count = frames.shape[0]

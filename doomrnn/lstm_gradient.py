@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from estool.tf import tf
+from estool.tf import graph_function, tf
 
 from rnn import MDNRNN, RESTART_WEIGHT
 
@@ -41,7 +41,7 @@ def file_variables(rnn: MDNRNN, variables) -> list[np.ndarray]:
     return [kernel, bias, output_w[:, back], output_b[back]]
 
 
-@tf.function(jit_compile=True)
+@graph_function(jit_compile=True)
 def _cell(sums, more_sums, bias, c, keep):
     """One step: the gates, the new cells, and both outputs where the next step starts afresh."""
     total = tf.cast(sums, tf.float32) + tf.cast(more_sums, tf.float32) + bias
@@ -53,7 +53,7 @@ def _cell(sums, more_sums, bias, c, keep):
     return gates, c, h, c * keep, h * tf.cast(keep, h.dtype)
 
 
-@tf.function(jit_compile=True)
+@graph_function(jit_compile=True)
 def _cell_gradient(dh_out, dh_next, dc, gates, c, c_before, keep):
     """Gradients of the gates' sums and of the cells before; `keep` belongs to the next step."""
     i, j, f, o = tf.split(tf.cast(gates, tf.float32), 4, axis=1)
@@ -65,7 +65,7 @@ def _cell_gradient(dh_out, dh_next, dc, gates, c, c_before, keep):
     return tf.cast(tf.concat((di, dj, df, do), axis=1), gates.dtype), dc * f
 
 
-@tf.function(jit_compile=True)
+@graph_function(jit_compile=True)
 def _loss_gradient(output, bias, z, restart, z_weight, end_weight, mixtures, scale):
     """Sums of both losses (2,) and the gradient of the output (N, 3*K*Z + 1), divided by `scale`.
 

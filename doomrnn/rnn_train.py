@@ -19,7 +19,7 @@ import numpy as np
 
 from estool import checkpoint, cli, interrupts, locks, memory, panels, pictures, precision, progress
 from estool.adam import Adam
-from estool.tf import tf
+from estool.tf import graph_function, tf
 from estool.weights import save_initial_z, write_json
 
 from lstm_gradient import Batch, file_variables, loss_and_gradients, losses, training_variables
@@ -80,7 +80,7 @@ def make_batch(chunk: dict, noise) -> Batch:
 def train_step(variables, optimiser: Adam, clip: float, towers: int, dtype):
     """A tf.function (chunk, state, seed (2,), rate) -> (mean losses (2,), the last state)."""
 
-    @tf.function
+    @graph_function
     def step(chunk, state, seed, rate):
         batch = make_batch(chunk, tf.random.stateless_normal(chunk["mu"].shape, seed))
         latents = tf.reduce_sum(batch.z_weight) * batch.z.shape[2]
@@ -112,7 +112,7 @@ class HeldOut:
         steps = min(64, len(frames) // count - 1)
         self.parts = streams(frames, count, steps, f"the held-out part of {series.path}")
         self.series, self.steps, self.count = series, steps, count
-        self._losses = tf.function(
+        self._losses = graph_function(
             lambda chunk, noise, variables, state: self._measure(
                 chunk, noise, variables, state, dtype
             )

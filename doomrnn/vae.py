@@ -11,7 +11,7 @@ Shapes: B frames, Z latents.
 
 import numpy as np
 
-from estool.tf import tf
+from estool.tf import graph_function, tf
 from estool.weights import load_weights, save_weights
 
 KL_TOLERANCE = 0.5  # of each latent, in nats: below it the KL term does not pull (reference)
@@ -45,10 +45,10 @@ class VAE:
         self.dtype = tf.as_dtype(precision)
         rng = np.random.default_rng(seed)
         self.variables = [tf.Variable(_initial(shape, rng)) for shape in shapes(z_size)]
-        self._encode = tf.function(
+        self._encode = graph_function(
             self.encode_graph, input_signature=[tf.TensorSpec((None, *FRAME_SHAPE), tf.uint8)]
         )
-        self._decode = tf.function(
+        self._decode = graph_function(
             lambda z: tf.sigmoid(self.decode_graph(z)),
             input_signature=[tf.TensorSpec((None, z_size), tf.float32)],
         )
@@ -113,7 +113,7 @@ class VAE:
         return _squared_error(logits, frames), tf.maximum(kl, KL_TOLERANCE * self.z_size)
 
 
-@tf.function(jit_compile=True)  # one pass over the pixels in place of seven
+@graph_function(jit_compile=True)  # one pass over the pixels in place of seven
 def _squared_error(logits, frames):
     difference = tf.sigmoid(logits) - tf.cast(frames, tf.float32) / 255
     return tf.reduce_sum(tf.square(difference), (1, 2, 3))

@@ -1,6 +1,7 @@
 """TensorFlow without the lines that it prints when it starts: `from estool.tf import tf`."""
 
 import contextlib
+import functools
 import os
 import tempfile
 
@@ -27,4 +28,8 @@ def quiet():
 with quiet():
     import tensorflow as tf
 
-__all__ = ["quiet", "tf"]
+# Autograph turns Python's control flow into TensorFlow's, which nothing here needs. It costs time
+# at every start, and a kill -9 would leave a file of it in /tmp for each function.
+graph_function = functools.partial(tf.function, autograph=False)
+
+__all__ = ["graph_function", "quiet", "tf"]
