@@ -2,7 +2,7 @@
 
 Reads whatever there is of record/, tf_vae/, series/, tf_rnn/ and log/, and the shipped weights in
 vae/, rnn/ and initial_z/ where nothing has been trained here. Writes
-check/{record,V,M,dream}.png and check/check.json. It drives episodes of its own, with
+check/{record,V,M,dream,C}.png and check/check.json. It drives episodes of its own, with
 seeds that nothing else uses, so that all numbers are of frames that no training has seen.
 
   python check.py                     2 minutes on 2 cores, most of it on stock gymnasium
@@ -126,7 +126,7 @@ def judge(args) -> Report:
     given = seen, args.temperature, args.output
     report.add(judges.judge_dream(files.rnn, files.vae, *given))
     if agent:
-        report.add(judges.judge_agent(agent, drives))
+        report.add(judges.judge_agent(agent, drives, args.output))
     else:
         text = "no agent of this V and M: copy them into vae/, rnn/, initial_z/ and run train.py"
         report.add(Stage("C", [], text=text))

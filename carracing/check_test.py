@@ -90,14 +90,14 @@ def test_agent_is_judged_on_both_drawings(tmp_path):
     def drive(returns):
         return measures.Drive(np.array(returns, float), np.ones(3, bool), np.empty(0))
 
+    history = [[g, 60 * g, g, 0, 2 * g, 1, 0.1, 201, 300] for g in (1, 2)]
+    (tmp_path / "x.hist.json").write_text(json.dumps(history))
     agent = judges.Agent(tmp_path / "x.best.json", None, 3)
-    good = judges.judge_agent(
-        agent, {"stock": drive([910, 905, 920]), "fast": drive([915, 908, 925])}
-    )
-    assert good.good
-    worse = judges.judge_agent(
-        agent, {"stock": drive([700, 705, 720]), "fast": drive([910, 905, 920])}
-    )
+    fast = drive([915, 908, 925])
+    drives = {"stock": drive([910, 905, 920]), "fast": fast}
+    assert judges.judge_agent(agent, drives, tmp_path).good and (tmp_path / "C.png").exists()
+    drives = {"stock": drive([700, 705, 720]), "fast": fast}
+    worse = judges.judge_agent(agent, drives, tmp_path)
     poor = [measure.name for measure in worse.measures if not measure.good]
     assert poor == ["return on stock", "return lost on stock against fast"]
 

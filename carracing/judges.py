@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from estool import pictures, progress, verdict
+from estool import pictures, plot, progress, verdict
 from estool.errors import UserError
 from estool.recordings import Recordings
 from estool.verdict import Measure, Stage
@@ -211,7 +211,7 @@ def let_drive(model: WorldModel, agent: Agent) -> dict[str, measures.Drive]:
     return result
 
 
-def judge_agent(agent: Agent, drives: dict[str, measures.Drive]) -> Stage:
+def judge_agent(agent: Agent, drives: dict[str, measures.Drive], output: Path) -> Stage:
     """Does the agent drive well, and as well on stock as on what it was evolved on?"""
     stock, fast = (drives[kind] for kind in ("stock", "fast"))
     longer = "evolve C for longer: bash gce_train.bash"
@@ -226,8 +226,18 @@ def judge_agent(agent: Agent, drives: dict[str, measures.Drive]) -> Stage:
             verdict.mean(name, lost, most=LOST, advice=both),
             Measure("share of laps finished, stock", float(stock.laps.mean())),
         ],
-        text=f"{agent.path}, {len(lost)} tracks",
+        draw_training(output / "C.png", agent.path),
+        f"{agent.path}, {len(lost)} tracks",
     )
+
+
+def draw_training(path: Path, controller: Path) -> str:
+    """The learning curves of an agent, where its logs lie beside it: the picture's name, or ""."""
+    base = str(controller).removesuffix(".best.json")
+    if not Path(f"{base}.hist.json").is_file():
+        return ""
+    pictures.save_figure(path, plot.learning_curves(base, SOLVED))
+    return path.name
 
 
 def draw_foresight(path: Path, seen: measures.Foresight, drift: measures.Drift) -> None:

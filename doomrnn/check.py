@@ -1,7 +1,7 @@
 """Say which stage is bad: V, M, the dream or the agent, with numbers and a picture each.
 
 Reads whatever there is of record/, tf_vae/, series/, tf_rnn/ and log/, and the shipped weights in
-tf_models/ where nothing has been trained here. Writes check/{record,V,M,dream}.png and
+tf_models/ where nothing has been trained here. Writes check/{record,V,M,dream,C}.png and
 check/check.json. It plays episodes of its own, with seeds that nothing else uses, so that all
 numbers are of frames that no training has seen.
 

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from estool import pictures, progress, seeds, verdict
+from estool import pictures, plot, progress, seeds, verdict
 from estool.errors import UserError
 from estool.recordings import Recordings
 from estool.verdict import Measure, Stage
@@ -192,7 +192,8 @@ def judge_dream(
         found.append(_honesty("agent", virtual, real))
         advice = "evolve C for longer: python train.py --preset laptop"
         measure = verdict.mean("steps in the game", real, least=SOLVED, advice=advice)
-        stages.append(Stage("C", [measure], text=f"{agent.path}, {episodes} episodes"))
+        picture = draw_training(output / "C.png", agent.path)
+        stages.append(Stage("C", [measure], picture, f"{agent.path}, {episodes} episodes"))
     draw_survival(output / "dream.png", curves)
     return stages
 
@@ -205,6 +206,15 @@ def _honesty(who: str, dreamed: np.ndarray, real: np.ndarray) -> Measure:
     gate = {"least": HARD, "most": KIND, "advice": advice}
     note = f"{dreamed.mean():.0f} steps dreamed, {real.mean():.0f} real"
     return verdict.ratio(f"{who}: dream to game", dreamed, real, note=note, **gate)
+
+
+def draw_training(path: Path, controller: Path) -> str:
+    """The learning curves of an agent, where its logs lie beside it: the picture's name, or ""."""
+    base = str(controller).removesuffix(".best.json")
+    if not Path(f"{base}.hist.json").is_file():
+        return ""
+    pictures.save_figure(path, plot.learning_curves(base, SOLVED))
+    return path.name
 
 
 def draw_foresight(path: Path, seen: measures.Foresight) -> None:
