@@ -91,6 +91,22 @@ def test_decoder_with_dense_and_pixel_forms_equals_conv2dtranspose(vae):
     np.testing.assert_allclose(vae.decode(z), expected, atol=1e-5)
 
 
+def test_gradients_of_v_equal_those_of_keras_layers(vae):
+    frames = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    noise = np.zeros((3, 64), np.float32)  # then z is mu, and log_var has no part in the error
+    encoder, decoder = keras_encoder(vae), keras_decoder(vae)
+    with tf.GradientTape() as tape:
+        ours = tf.reduce_sum(vae.losses(frames, noise)[0])
+    gradients = tape.gradient(ours, [*vae.variables[:10], *vae.variables[12:]])
+    with tf.GradientTape() as tape:
+        difference = decoder(encoder(frames / 255.0)) - frames / 255.0
+        theirs = tf.reduce_sum(tf.square(difference))
+    variables = encoder.trainable_variables + decoder.trainable_variables
+    for gradient, expected in zip(gradients, tape.gradient(theirs, variables), strict=True):
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(gradient / scale, expected / scale, atol=1e-4)
+
+
 def test_vae_losses_against_numpy(vae):
     frames = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
     noise = np.random.default_rng(1).standard_normal((2, 64)).astype(np.float32)

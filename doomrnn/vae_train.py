@@ -79,9 +79,10 @@ def train_step(vae: VAE, optimiser: Adam, towers: int):
                     tf.reduce_sum(v) / count for v in vae.losses(part, noise_part, weights)
                 )
                 loss = error + kl
-            gradients.append([tf.cast(g, tf.float32) for g in tape.gradient(loss, weights)])
+            gradients.append(tape.gradient(loss, weights))
             losses.append(tf.stack([error, kl]))
-        optimiser.apply([tf.add_n(parts) for parts in zip(*gradients, strict=True)], rate)
+        totals = [tf.cast(tf.add_n(parts), tf.float32) for parts in zip(*gradients, strict=True)]
+        optimiser.apply(totals, rate)
         return tf.add_n(losses)
 
     return step
