@@ -24,4 +24,4 @@ echo
 echo "random   $random"
 echo "trained  $trained"
 echo "demo/doom.mp4 and demo/doom.png: the game, its 64x64 crop, V's reconstruction; the strip's last"
-echo "row is what the same agent dreams"
+echo "row is M's dream, begun with the same frames and given the same moves"

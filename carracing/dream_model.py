@@ -4,8 +4,8 @@
   python dream_model.py log/carracing.cma.16.64.best.json --video dream.mp4
 
 Reads vae/vae.json, rnn/rnn.json, initial_z/initial_z.json and the controller; without a controller
-all is random. One episode of 1000 steps in a window of 512x512, or into a video. It starts in ten
-seconds.
+all is random. One episode of 1000 steps in a window, or into --video out.mp4 or --gif out.gif. The
+key M shows what M expected of each frame beside what came. It starts in ten seconds.
 """
 
 from pathlib import Path

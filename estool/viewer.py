@@ -83,8 +83,10 @@ class Window:
                 pygame.display.init()  # not pygame.init(), which would look for a sound card too
                 self._surface = pygame.display.set_mode(size)
             except pygame.error as error:
-                reason = f"no window can be opened ({error}); SDL_VIDEODRIVER=dummy needs no screen"
-                raise UserError(reason) from error
+                advice = (
+                    "--video, where there is that flag, or SDL_VIDEODRIVER=dummy need no screen"
+                )
+                raise UserError(f"no window can be opened ({error}); {advice}") from error
             pygame.display.set_caption(self._title)
         self._surface.blit(pygame.image.frombuffer(picture.tobytes(), size, "RGB"), (0, 0))
         pygame.display.flip()
@@ -161,6 +163,9 @@ def _start(path: Path, size: tuple[int, int], fps: float):
 @contextlib.contextmanager
 def open_viewer(title: str, fps: float, paths: Sequence[Path] = ()) -> Iterator[Window | Videos]:
     """A window, or with `paths` those files, each complete or absent when the block is left."""
+    for path in paths:
+        if path.suffix not in (".mp4", ".gif"):
+            raise UserError(f"--video: expected a name in .mp4 or .gif, found {path}")
     with contextlib.ExitStack() as stack:
         temporary = [stack.enter_context(atomic_path(path)) for path in paths]
         viewer = Videos(temporary, fps) if paths else Window(title, fps)

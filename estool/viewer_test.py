@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from estool import virtual_screen
+from estool.errors import UserError
 from estool.viewer import add_arguments, files, open_viewer
 
 CODE = """
@@ -71,6 +72,11 @@ def test_a_video_that_breaks_off_leaves_nothing(tmp_path):
         viewer.show(np.zeros((64, 96, 3), np.uint8))
         raise ValueError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_of_unknown_kind_is_refused():
+    with pytest.raises(UserError, match=r"\.mp4 or \.gif, found a\.avi"):
+        open_viewer("test", 10, [Path("a.avi")]).__enter__()
 
 
 def test_flags_name_the_files(capsys):
