@@ -6,8 +6,8 @@
 
 Reads tf_models/{vae,rnn,initial_z}.json and the controller; without a controller all three parts
 are random. `norender` prints a line an episode and their statistics: 100 real episodes of 900 steps
-take a minute on 2 cores. `render` opens a window (the key M shows what M expected of each frame), or
-writes --video out.mp4 or --gif out.gif.
+take a minute on 2 cores. `render` opens a window (the key M shows what M expected of each frame),
+or writes --video out.mp4 or --gif out.gif.
 """
 
 from pathlib import Path

@@ -16,7 +16,7 @@ SCRIPT = """
 class=$1 keys=$2; shift 2
 "$@" & pid=$!
 trap 'kill $pid 2>/dev/null' EXIT
-for _ in $(seq 600); do
+for _ in $(seq 2000); do
     xdotool search --class "$class" >/dev/null 2>&1 && break
     kill -0 $pid || exit
     sleep .1
@@ -34,7 +34,7 @@ def drive(
     """Run a python script in `folder`, and the shell commands `keys` once its window is there.
 
     `keys` are such as "xdotool keydown Up; sleep 1; xdotool key Escape" and must end the script;
-    after two minutes it is killed and subprocess.TimeoutExpired raised. The last line of the
+    after five minutes it is killed and subprocess.TimeoutExpired raised. The last line of the
     output is "windows left: 0" where none is left.
     """
     environment = {name: os.environ[name] for name in os.environ if name != "SDL_VIDEODRIVER"}
@@ -45,5 +45,5 @@ def drive(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
