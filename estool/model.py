@@ -9,6 +9,7 @@ and flags do not say otherwise. Without an agent a random one plays. Scores are 
 and their statistics.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,8 @@ def load(args) -> tuple:
 
 def watch(args) -> None:
     """Play and show --episodes episodes, with a line of their scores each."""
+    if not any(name in os.environ for name in ("DISPLAY", "WAYLAND_DISPLAY")):
+        os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo draws without a screen, if told so early
     game, parameters = load(args)
     env = game.make(render_mode="rgb_array")
     if "rgb_array" not in env.metadata.get("render_modes", ()):
@@ -89,8 +92,7 @@ def picture(env) -> np.ndarray:
         return np.asarray(env.render())
     except Exception as error:  # drivers raise anything
         raise UserError(
-            f"{env.spec.id} cannot be drawn here ({error}): score it with --norender, or for "
-            "MuJoCo set MUJOCO_GL to egl or osmesa"
+            f"{env.spec.id} cannot be drawn here ({error}): score it with --norender"
         ) from error
 
 

@@ -165,3 +165,22 @@ def test_damaged_settings_beside_an_agent_are_named(tmp_path):
 def test_settings_hold_what_a_replay_needs(trained):
     settings = json.loads((trained / f"{BASE}.settings.json").read_text())
     assert settings["layers"] == "10" and settings["env_id"] == "CartPoleSwingUp-v0"
+
+
+@pytest.mark.parametrize("agent", sorted((HERE / "zoo").glob("*.best.json")), ids=lambda p: p.name)
+def test_an_agent_of_the_zoo_plays_as_its_evaluation_says(agent, capsys):
+    _, evaluation = json.loads(agent.read_text())
+    flags = ["--norender", "-n", "1", "--episodes", "4"]
+    model.main([agent.name.split(".")[0], str(agent), "0", *flags])
+    score = float(capsys.readouterr().out.split("average_reward ")[1].split()[0])
+    assert score > 0.9 * evaluation > 0
+    rows = history.load_evaluations(agent.with_name(agent.name.replace(".best.", ".hist_best.")))
+    assert rows[-1]["best"] == evaluation
+
+
+def test_the_scaling_experiment_counts_its_bytes():
+    flags = ("-n", 2, "--sleep", 0.01, "--generations", 2, "--num_params", 1000)
+    line = start("scaling.py", *flags).stdout.splitlines()[-1]
+    assert line.startswith("ranks 2 candidates 8 parameters 1000 generation 0.")
+    # 8 candidates of 1000 float64 and their seeds; 8 returns and lengths
+    assert "asleep 0.040 s to each rank 0.06 MB, from all 0.1 kB" in line
