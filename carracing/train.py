@@ -65,15 +65,14 @@ def make_rollouts(args):
     from model import Controllers, RealWorld, WorldModel, simulate
 
     model = WorldModel.load(args.models, precision.resolve(args.precision))
-    worlds = {
-        False: RealWorld(model, args.renderer, args.patience),
-        True: RealWorld(model, args.eval_renderer),
-    }
+    kinds = {False: args.renderer, True: args.eval_renderer}
+    worlds = {kind: RealWorld(model, kind) for kind in set(kinds.values())}
 
     def rollouts(params, seeds, max_length, test):
         limit = args.max_length if max_length < 0 else min(max_length, args.max_length)
-        worlds[test].max_length = limit
-        return simulate(worlds[test], Controllers(params, args.inputs), seeds, limit, args.batch)
+        world = worlds[kinds[test]]
+        world.max_length, world.patience = limit, 0 if test else args.patience
+        return simulate(world, Controllers(params, args.inputs), seeds, limit, args.batch)
 
     return rollouts, Controllers.size(args.inputs)
 
