@@ -2,14 +2,20 @@
 
     python toy.py -n 2 --population 8 --generations 3 --directory /tmp/toy
 
-Writes what evolve.py writes, under --directory, in a second. --fault user|raise makes rank 1 fail
+Writes what evolve.py writes, under --directory, in a second. --fault makes rank 1 fail
 in generation 2, or all ranks meet the same bad file at the start (both).
 """
+
+import os
+import signal
+import time
 
 import numpy as np
 
 from estool import cli, evolve, mpi
 from estool.errors import UserError
+
+FAULTS = ("user", "raise", "hang", "stop", "both")
 
 
 def make_rollouts(rank: int, fault: str | None):
@@ -21,6 +27,10 @@ def make_rollouts(rank: int, fault: str | None):
         calls += 1
         if calls == 2 and rank == 1 and fault == "raise":
             raise ZeroDivisionError("the fault that was ordered")
+        if calls == 2 and rank == 1 and fault == "hang":
+            time.sleep(3600)
+        if calls == 2 and rank == 1 and fault == "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
         if calls == 2 and rank == 1 and fault == "user":
             raise UserError("z.json is bad")
         noise = np.array([np.random.default_rng(seed).standard_normal() for seed in seeds])
@@ -35,7 +45,7 @@ def make_rollouts(rank: int, fault: str | None):
 def main(argv=None):
     parser = cli.parser(__doc__)
     evolve.add_arguments(parser)
-    parser.add_argument("--fault", choices=("user", "raise", "both"), help="what goes wrong")
+    parser.add_argument("--fault", choices=FAULTS, help="what goes wrong")
     args = cli.parse(parser, argv=argv)
     with mpi.ranks(args.num_worker, args.rank_timeout) as ranks:
         if args.fault == "both":

@@ -1,0 +1,169 @@
+"""Everything that may happen to a long run, at random from a seed: what was tried, what survived.
+
+  python faults.py --rounds 20                     all of it
+  python faults.py --rounds 50 --only extract      what has this in its name
+  python faults.py --list                          the names
+
+A round is one of these: a stage that is interrupted up to twelve times at random moments, started
+again with the same command, and compared with a run that was left alone; a handful of bad files or
+flags; a bad place to run in. Prints a line for each round and then a table, and with --output
+appends the counts to a json file, from which `--table FILE` prints the table of all runs in it.
+Exit status 1 where anything was lost, left behind or answered with a traceback.
+"""
+
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from estool import cli
+from estool.errors import UserError
+from estool.weights import read_json, write_json
+
+import bad_input
+import interruptions
+import processes
+import surroundings
+
+
+def parse(argv=None):
+    parser = cli.parser(__doc__)
+    add = parser.add_argument
+    add("--rounds", type=cli.positive_int, default=20, help="how many rounds")
+    add("--minutes", type=cli.positive_float, help="begin no round after so long")
+    add("--seed", type=cli.non_negative_int, default=0, help="fixes what is tried, and when")
+    add("--only", default="", help="rounds with this in their names")
+    add("--list", action="store_true", help="print the names of all rounds and end")
+    text = "keep the runs that were left alone here, for later starts of the same code"
+    add("--rooms", type=Path, help=text)
+    add("--output", type=Path, help="add the counts to this json file")
+    add("--table", type=Path, help="print the table of such a file and end")
+    return cli.parse(parser, argv=argv)
+
+
+def catalogue() -> list[tuple[str, float, object]]:
+    """All rounds: name, how often one is drawn among the others, a function (rooms, rng, folder).
+
+    Each returns a list of (row of the table, column, how often) and a list of faults.
+    """
+    result = []
+    for stage in interruptions.stages():
+
+        def interrupted(rooms, rng, folder, stage=stage):
+            outcome = interruptions.run(stage, rooms, rng, folder)
+            counts = [(f"interrupted: {stage.name}", k, n) for k, n in outcome.tried.items()]
+            return counts, outcome.faults
+
+        result.append((f"interrupted: {stage.name}", stage.weight, interrupted))
+    for name, (function, weight) in bad_input.KINDS.items():
+
+        def given(rooms, rng, folder, name=name, function=function):
+            outcome = function(rooms, rng, folder)
+            return [(f"bad input: {name}", "given", len(outcome.given))], outcome.faults
+
+        result.append((f"bad input: {name}", weight, given))
+    for name, function in surroundings.KINDS.items():
+
+        def placed(rooms, rng, folder, name=name, function=function):
+            tried, faults = function(rooms, rng, folder)
+            return [(f"surroundings: {name}", "tried", tried)], faults
+
+        result.append((f"surroundings: {name}", 1, placed))
+    return result
+
+
+class Tally:
+    """How often what was tried, and what did not survive it."""
+
+    def __init__(self, saved: dict | None = None):
+        saved = saved or {}
+        self.tried = {row: Counter(counts) for row, counts in saved.get("tried", {}).items()}
+        self.failed = Counter(saved.get("failed", {}))
+
+    def add(self, row: str, column: str, count: int) -> None:
+        self.tried.setdefault(row, Counter())[column] += count
+
+    def save(self, path: Path) -> None:
+        write_json(path, {"tried": self.tried, "failed": self.failed}, indent=1)
+
+    def table(self) -> str:
+        """In Markdown: interruptions by kind, then the rest."""
+        kinds = interruptions.KINDS
+        lines = [f"| interrupted | {' | '.join(kinds)} | all | lost |", "|---" * 7 + "|"]
+        rows = {row: counts for row, counts in self.tried.items() if row.startswith("interr")}
+        total = Counter()
+        for row, counts in sorted(rows.items()):
+            total += counts
+            lines.append(self._line(row, [counts[kind] for kind in kinds], True))
+        lines.append(self._line("all: all", [total[kind] for kind in kinds], True, rows))
+        lines += ["", "| given or placed | how often | failed |", "|---|---|---|"]
+        for row, counts in sorted(self.tried.items()):
+            if row not in rows:
+                lines.append(self._line(row, [counts.total()], False))
+        return "\n".join(lines)
+
+    def _line(self, row: str, counts: list[int], summed: bool, rows=None) -> str:
+        failed = sum(self.failed[name] for name in (rows or [row]))
+        name = row.split(": ", 1)[1] if summed else row
+        cells = [name, *counts, *([sum(counts)] if summed else []), failed]
+        return f"| {' | '.join(map(str, cells))} |"
+
+
+def main(argv=None):
+    args = parse(argv)
+    if args.table:
+        print(Tally(read_json(args.table)).table())
+        return
+    rounds = [entry for entry in catalogue() if args.only in entry[0]]
+    if args.list:
+        print("\n".join(name for name, _, _ in rounds))
+        return
+    if not rounds:
+        raise UserError(f"--only: no round has {args.only!r} in its name; see --list")
+    processes.load_what_stages_load()
+    tally = Tally(read_json(args.output) if args.output and args.output.exists() else None)
+    failures = play(args, rounds, tally)
+    print(tally.table())
+    if failures:
+        sys.exit(1)
+
+
+def play(args, rounds, tally: Tally) -> int:
+    """All rounds; returns how many of them failed."""
+    rng = np.random.default_rng(args.seed)
+    weights = np.array([weight for _, weight, _ in rounds], float)
+    failures, began = 0, time.monotonic()
+    # no TemporaryDirectory: forked processes would remove it at their end
+    folder = Path(tempfile.mkdtemp(prefix="faults-"))
+    try:
+        rooms = interruptions.Rooms((args.rooms or folder / "rooms").resolve())
+        for number in range(args.rounds):
+            if args.minutes and time.monotonic() - began > 60 * args.minutes:
+                break
+            name, _, function = rounds[rng.choice(len(rounds), p=weights / weights.sum())]
+            place = folder / f"round-{number}"
+            place.mkdir()
+            start = time.monotonic()
+            counts, faults = function(rooms, np.random.default_rng([args.seed, number]), place)
+            for row, column, count in counts:
+                tally.add(row, column, count)
+            tally.failed[name] += len(faults)
+            failures += bool(faults)
+            said = "; ".join(f"{count} x {column}" for _, column, count in counts if count)
+            print(f"{number}: {name}: {said}; {time.monotonic() - start:.0f} s", flush=True)
+            for fault in faults:
+                print("    FAULT " + fault.strip().replace("\n", "\n      "), flush=True)
+            if args.output:
+                tally.save(args.output)
+            shutil.rmtree(place, ignore_errors=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return failures
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,254 @@
+"""Stages that are ended at random moments, started again with the same command, and compared.
+
+An interrupted run has to end with the files of one that was left alone: bit for bit for recording,
+encoding and evolution, and, on one core in float32, for the weights, the optimiser's state, the
+step and the place in the data of V and M.
+"""
+
+import dataclasses
+import json
+import shutil
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from processes import Command
+
+ROOT = Path(__file__).resolve().parent.parent
+# What a stage reads: the stage that makes it, and in which folder.
+MAKERS = {
+    "record": ("extract.py", "record"),
+    "tf_vae": ("vae_train.py", "tf_vae"),
+    "series": ("series.py", "series"),
+    "vae": ("vae_train.py", "tf_vae"),
+    "rnn": ("rnn_train.py", "tf_rnn"),
+    "initial_z": ("rnn_train.py", "tf_initial_z"),
+}
+KINDS = ("Ctrl-C", "SIGTERM", "kill -9", "kill -9 of a part")
+
+
+def recordings(folder: Path) -> dict:
+    return {path.name: path.read_bytes() for path in folder.glob("record/*.npz")}
+
+
+def encoded(folder: Path) -> dict:
+    return {"series.npz": (folder / "series/series.npz").read_bytes()}
+
+
+def trained(name: str) -> Callable[[Path], dict]:
+    """What a training of V or M in tf_<name> has come to: all but the time that it took."""
+
+    def state(folder: Path) -> dict:
+        result = {"weights": (folder / f"tf_{name}/{name}.json").read_bytes()}
+        with np.load(folder / f"tf_{name}/checkpoint.npz", allow_pickle=False) as file:
+            values = json.loads(str(file["values"]))
+            result |= {key: file[key].tobytes() for key in file.files if key != "values"}
+        return result | {"step": values["step"], "position": values["position"]}
+
+    return state
+
+
+def evolved(folder: Path) -> dict:
+    """The log files of an evolution without the column of seconds."""
+    result = {}
+    for path in folder.glob("log/*.json"):
+        value = json.loads(path.read_text())
+        if path.name.endswith((".hist.json", ".hist_best.json")):
+            value = [[row[0], *row[2:]] for row in value]
+        result[path.name] = value
+    pictures = [path.name for path in folder.glob("log/*.png")]
+    return result | {"pictures": pictures}
+
+
+def whole_room(folder: Path) -> dict:
+    """All that gpu_jobs.bash makes of the recordings."""
+    return encoded(folder) | {"V": trained("vae")(folder), "M": trained("rnn")(folder)}
+
+
+@dataclasses.dataclass
+class Stage:
+    """A command that is to be interrupted.
+
+    needs: files and folders of a prepared room that it reads, copied beside it
+    result: what of its folder has to be the same in the end
+    part: part of a process's command line that `kill -9 of a part` picks from: a rank, a worker
+    weight: how much more often than others it is drawn, because it is cheap
+    """
+
+    name: str
+    command: Sequence[str]
+    result: Callable[[Path], dict]
+    needs: Sequence[str] = ()
+    part: str = ""
+    cores: int = 1
+    weight: int = 1
+
+    def start(self, folder: Path) -> Command:
+        """Scripts and ranks start as people start them; what is one process is forked."""
+        return Command(self.command, folder, self.cores, forked=not self.part)
+
+
+def stages() -> list[Stage]:
+    """Those of both rooms and of estool, at sizes that take seconds."""
+    result = []
+    for room, sizes in (("carracing", ("--max_frames", "60")), ("doomrnn", ())):
+        smoke = ("--preset", "smoke")
+
+        def script(name, *flags, room=room):
+            return ["python", str(ROOT / room / name), "--preset", "smoke", *flags]
+
+        jobs, code = ["bash", "gpu_jobs.bash", *smoke], ("*.py", "*.bash")
+        workers = ["bash", "extract.bash", *smoke, *sizes, "--episodes", "20"]
+        record = script("extract.py", *sizes, "--episodes", "30")
+        train_v = script("vae_train.py", "--steps", "9", "--batch", "4")
+        train_m = script("rnn_train.py", "--steps", "9", "--batch", "2")
+        v, series = "tf_vae/vae.json", "series/series.npz"
+        result += [
+            Stage(f"{room} extract.py", record, recordings, weight=8),
+            Stage(f"{room} extract.bash", workers, recordings, code, "extract.py", 2, weight=3),
+            Stage(f"{room} vae_train.py", train_v, trained("vae"), ("record",), weight=2),
+            Stage(f"{room} series.py", script("series.py"), encoded, ("record", v), weight=3),
+            Stage(f"{room} rnn_train.py", train_m, trained("rnn"), (series, v), weight=3),
+            Stage(f"{room} gpu_jobs.bash", jobs, whole_room, (*code, "record"), "train.py"),
+        ]
+
+    def ranks(count, name, *flags):
+        return ["python", str(ROOT / name), "-n", str(count), *flags]
+
+    small = ("--preset", "smoke", "--max_length", "20", "--generations", "4", "--eval_steps", "2")
+    toy = ("--population", "9", "--generations", "30", "--eval_steps", "10")
+    pole = ("--population", "8", "--generations", "8", "--eval_steps", "4")
+    models = ("vae/vae.json", "rnn/rnn.json", "initial_z/initial_z.json")
+    for name, needs, command, part, weight in (
+        ("carracing train.py", models, ranks(2, "carracing/train.py", *small), "train.py", 1),
+        ("doomrnn train.py", ["tf_models"], ranks(2, "doomrnn/train.py", *small), "train.py", 1),
+        ("estool toy.py", (), ranks(2, "estool/toy.py", *toy), "toy.py", 10),
+        (
+            "estool train.py",
+            (),
+            ranks(2, "estool/train.py", "CartPoleSwingUp-v0", *pole),
+            "train.py",
+            4,
+        ),
+    ):
+        result.append(Stage(name, command, evolved, needs, part, 2, weight))
+    return result
+
+
+class Rooms:
+    """Runs of all stages that were left alone: what the others read, and are compared with."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def prepare(self, stage: Stage, folder: Path) -> None:
+        """Copy what `stage` needs into `folder`."""
+        room = stage.name.split()[0]
+        for pattern in stage.needs:
+            first, _, rest = pattern.partition("/")
+            if first.startswith("*") or first == "tf_models":  # the code, the shipped weights
+                source, inside = ROOT / room, pattern
+            else:
+                maker, made = MAKERS[first]
+                source, inside = self.made_by(f"{room} {maker}"), f"{made}/{rest}".rstrip("/")
+            for path in sorted(source.glob(inside)):
+                target = folder / (pattern if rest else path.name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (shutil.copytree if path.is_dir() else shutil.copy)(path, target)
+
+    def left_alone(self, stage: Stage) -> tuple[dict, float]:
+        """The result of `stage` without an interruption, and the seconds that it took."""
+        folder = self.folder / stage.name.replace(" ", "-")
+        done = folder / "seconds.json"
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            self.prepare(stage, folder)
+            began = time.monotonic()
+            ended = stage.start(folder).wait()
+            if ended.status or ended.faults:
+                raise RuntimeError(f"{stage.name} left alone: {ended}")
+            done.write_text(json.dumps(time.monotonic() - began))
+        return stage.result(folder), json.loads(done.read_text())
+
+    def made_by(self, name: str) -> Path:
+        """The folder in which the stage of that name has run."""
+        self.left_alone(next(stage for stage in stages() if stage.name == name))
+        return self.folder / name.replace(" ", "-")
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a round came to: how often each kind was tried, and what went wrong."""
+
+    tried: dict[str, int]
+    faults: list[str]
+
+
+def run(stage: Stage, rooms: Rooms, rng: np.random.Generator, folder: Path, most: int = 12):
+    """Interrupt `stage` up to `most` times, then let it end, and compare: an Outcome."""
+    expected, seconds = rooms.left_alone(stage)
+    rooms.prepare(stage, folder)
+    outcome = Outcome(dict.fromkeys(KINDS, 0), [])
+    told = []
+    for _ in range(rng.integers(most // 2, most + 1)):
+        kind = str(rng.choice(KINDS if stage.part else KINDS[:3]))
+        # Starts that follow each other go further and further; some of them shall go far at once.
+        delay = rng.uniform(0.05, seconds * rng.choice([0.15, 0.3, 1], p=[0.5, 0.3, 0.2]))
+        command = stage.start(folder)
+        hit = command.running_after(delay) and interrupt(command, kind, stage, rng)
+        ended = command.wait()
+        told.append(f"{kind} after {delay:.2f} s: status {ended.status}")
+        outcome.faults += [f"{told[-1]}: {fault}\n{ended.output}" for fault in ended.faults]
+        if not hit and ended.status:
+            outcome.faults.append(f"left alone it failed: {ended.output}")
+        if not hit:
+            break
+        outcome.tried[kind] += 1
+    ended = stage.start(folder).wait()
+    outcome.faults += [f"the last start: {fault}\n{ended.output}" for fault in ended.faults]
+    if ended.status:
+        outcome.faults.append(f"after {told}: status {ended.status}\n{ended.output}")
+        return outcome
+    different = compare(expected, stage.result(folder))
+    if different:
+        outcome.faults.append(f"after {told}: {', '.join(different)} differ\n{ended.output}")
+    left = [path.name for kind in (".writing-*", ".*.lock") for path in folder.rglob(kind)]
+    if left:
+        outcome.faults.append(f"after {told}: left behind {left}")
+    return outcome
+
+
+def interrupt(command: Command, kind: str, stage: Stage, rng: np.random.Generator) -> bool:
+    """Do it; false where the command ended before that."""
+    if kind == "Ctrl-C":
+        command.interrupt_as_terminal()
+    elif kind == "SIGTERM":
+        command.process.terminate()
+    elif kind == "kill -9":
+        command.process.kill()
+    else:
+        parts = [one for one in command.family() if stage.part in " ".join(_cmdline(one))]
+        parts = [one for one in parts if one.pid != command.process.pid]
+        if not parts:  # too early for one
+            command.process.kill()
+        else:
+            parts[rng.integers(len(parts))].send_signal(signal.SIGKILL)
+    return True
+
+
+def _cmdline(process) -> list[str]:
+    try:
+        return process.cmdline()
+    except Exception:  # it has ended
+        return []
+
+
+def compare(expected: dict, found: dict) -> list[str]:
+    """The names of what differs."""
+    return sorted(
+        name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
+    )
