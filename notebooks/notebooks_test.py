@@ -68,7 +68,7 @@ def execute(name, folder, parameters, last="", again=None, start=""):
     if again:
         notebook.cells += [assignments(again), *extra, nbformat.v4.new_code_cell(last)]
     resources = {"metadata": {"path": str(HERE)}}
-    client = NotebookClient(notebook, km=kernel, timeout=100, resources=resources)
+    client = NotebookClient(notebook, km=kernel, timeout=300, resources=resources)
     try:
         client.execute(cleanup_kc=True)  # a kernel manager of ours is otherwise left running
     except CellExecutionError as error:
