@@ -184,9 +184,9 @@ def test_newest_agent_belongs_to_the_shipped_models_only(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for name in ("vae/vae.json", "rnn/rnn.json", "tf_vae/vae.json"):
         weights.write_text(tmp_path / name, "1")
-    weights.write_text(tmp_path / "log" / "carracing.cma.8.64.best.json", "[]")
+    weights.write_text(tmp_path / "log" / "carracing.cma.4.64.best.json", "[]")
     files = check.Files(check.parse([]))
-    assert files.controller.name == "carracing.cma.8.64.best.json" and files.shipped is None
+    assert files.controller.name == "carracing.cma.4.64.best.json" and files.shipped is None
     weights.write_text(tmp_path / "tf_vae" / "vae.json", "2")
     files = check.Files(check.parse([]))
     assert files.controller is None and files.rnn is None and files.shipped_vae is not None

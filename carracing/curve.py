@@ -2,7 +2,7 @@
 
 Reads log/carracing.cma.*.{hist,hist_best,settings}.json. Writes <base>.curve.png beside them.
 
-  python curve.py log/carracing.cma.8.64
+  python curve.py log/carracing.cma.4.64
 
 Steps are those of the candidates: without the evaluations, and without what --patience saved. The
 reference's points are those of its released log; it does not say how many steps an episode took,

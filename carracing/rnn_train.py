@@ -5,7 +5,7 @@ that did best on held-out episodes, tf_initial_z/initial_z.json, a checkpoint, t
 rnn.hist.json, loss.png and dream.png (a held-out episode above M's dreams of it under the same
 actions at three temperatures), and TensorBoard scalars and that picture in runs/rnn.
 
-  python rnn_train.py --preset laptop      6 000 steps of 11 100 frames; 94 000 a second on 2
+  python rnn_train.py --preset laptop      2 400 steps of 11 100 frames; 94 000 a second on 2
   python rnn_train.py --preset paper       the reference's sizes: 4 000 steps of 999 frames
   python rnn_train.py --minutes 15         whatever is done by then
 
@@ -42,7 +42,7 @@ PRESETS = {
 def parse(argv=None):
     parser = cli.parser(__doc__, PRESETS)
     add = parser.add_argument
-    add("--steps", type=cli.positive_int, default=6_000, help="optimiser steps in all")
+    add("--steps", type=cli.positive_int, default=2_400, help="optimiser steps in all")
     add("--minutes", type=cli.positive_float, help="end after so long, if that comes first")
     add("--batch", type=cli.positive_int, default=100, help="episodes side by side")  # reference
     add("--length", type=cli.positive_int, default=111, help="steps the gradient goes back")

@@ -4,13 +4,13 @@ Reads vae/vae.json, rnn/rnn.json and initial_z/initial_z.json. Writes
 log/carracing.cma.16.64{.json,.best.json,.hist.json,.hist_best.json,.log.json,.png} each generation,
 and a checkpoint from which the same command goes on.
 
-  python train.py --preset laptop       200 generations; not run yet: 2 cores make 2 000 steps/s
+  python train.py --preset laptop       90 generations of 4 tracks: log/carracing.cma.4.64.*
   python train.py -n 1                  one process, no MPI
   mpirun -hosts a,b -n 128 python train.py         many machines
 
-A generation is 64 candidates times 16 episodes (8 in the laptop preset), drawn by the fast
-renderer. Every 25 generations the mean of the population is scored on gymnasium's own drawing and
-on selection seeds, and the best one is kept.
+A generation is 64 candidates times 16 episodes (4 in the laptop preset), drawn by the fast
+renderer. Every 25 generations (10) the mean of the population is scored on selection seeds, on
+gymnasium's own drawing (the fast one, which takes a twentieth of the time), and the best is kept.
 
 With --patience N a rollout in training that has touched no new tile for N steps ends there, and its
 return is charged 0.1 for each step that was left to --max_length: what it would have lost standing
@@ -34,7 +34,8 @@ PRESETS = {
         "max_length": 40,
     }
     | {"eval_episodes": 4, "precision": "float32"},
-    "laptop": {"generations": 200, "num_episode": 8, "eval_episodes": 64, "patience": 100},
+    "laptop": {"generations": 90, "num_episode": 4, "patience": 75}
+    | {"eval_steps": 10, "eval_episodes": 64, "eval_renderer": "fast"},
     # reference carracing/train.py: about 1800 generations, trained on stock, in float32
     "paper": {"generations": 1800, "renderer": "stock", "precision": "float32"},
 }
