@@ -27,7 +27,7 @@ room() (cd "$1" && exec python -m pytest -q --durations=5)
 check "ruff check" ruff check .
 check "ruff format" ruff format --check .
 check twins cmp carracing/vae.py doomrnn/vae.py
-[ $# -gt 0 ] || set -- estool carracing doomrnn notebooks
+[ $# -gt 0 ] || set -- estool carracing doomrnn notebooks faults
 for folder in "$@"; do
     if compgen -G "$folder/*_test.py" >/dev/null; then
         check "pytest $folder" room "$folder"

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import uuid
 from pathlib import Path
 
 import cv2
@@ -43,8 +44,10 @@ class DoomReal(gymnasium.Env):
         self.render_mode = render_mode
         self.steps = 0
         self.screen = np.zeros((rows, rows * 4 // 3, 3), np.uint8)  # the whole picture
-        self._folder = tempfile.mkdtemp(prefix="doomreal-")  # the game leaves its config file here
+        # The game leaves its config file there. First the guard: what it is to remove comes after.
+        self._folder = str(Path(tempfile.gettempdir()) / f"doomreal-{uuid.uuid4().hex}")
         self._guard = _guard(self._folder)
+        Path(self._folder).mkdir(mode=0o700)
         self._game = _start_game(RESOLUTIONS[rows], self._folder)
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):

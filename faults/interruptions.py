@@ -94,15 +94,18 @@ class Stage:
 def stages() -> list[Stage]:
     """Those of both rooms and of estool, at sizes that take seconds."""
     result = []
-    for room, sizes in (("carracing", ("--max_frames", "60")), ("doomrnn", ())):
+    for room, sizes in (
+        ("carracing", ("--max_frames", "60", "--renderer", "fast")),
+        ("doomrnn", ("--max_frames", "120")),
+    ):
         smoke = ("--preset", "smoke")
 
         def script(name, *flags, room=room):
             return ["python", str(ROOT / room / name), "--preset", "smoke", *flags]
 
         jobs, code = ["bash", "gpu_jobs.bash", *smoke], ("*.py", "*.bash")
-        workers = ["bash", "extract.bash", *smoke, *sizes, "--episodes", "20"]
-        record = script("extract.py", *sizes, "--episodes", "30")
+        workers = ["bash", "extract.bash", *smoke, *sizes, "--episodes", "12"]
+        record = script("extract.py", *sizes, "--episodes", "12")
         train_v = script("vae_train.py", "--steps", "9", "--batch", "4")
         train_m = script("rnn_train.py", "--steps", "9", "--batch", "2")
         v, series = "tf_vae/vae.json", "series/series.npz"

@@ -143,7 +143,7 @@ class Command:
         self.temporary = (outside or folder) / "tmp"
         self.temporary.mkdir(parents=True, exist_ok=True)
         self._log = ((outside or folder) / "output.txt").open("w+")
-        self._before = shared_memory()
+        self._before, self._earlier = shared_memory(), set(psutil.pids())
         kept = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
         values = {"TMPDIR": str(self.temporary), "OMP_NUM_THREADS": "1", "PYTHON": sys.executable}
         values |= {"SDL_VIDEODRIVER": "dummy", MARK: self.mark}
@@ -166,8 +166,9 @@ class Command:
     def family(self) -> list[psutil.Process]:
         """The processes of the command that are alive."""
         found = []
-        for process in psutil.process_iter():
+        for number in set(psutil.pids()) - self._earlier:
             try:
+                process = psutil.Process(number)
                 ours = self.forked and process.pid == self.process.pid
                 alive = process.status() != psutil.STATUS_ZOMBIE
                 if alive and (ours or process.environ().get(MARK) == self.mark):
@@ -196,7 +197,7 @@ class Command:
         if self.process.poll() is None:
             os.killpg(self.process.pid, number)
 
-    def wait(self, timeout: float = TIMEOUT) -> Ended:
+    def wait(self, timeout: float = TIMEOUT, patience: float = PATIENCE) -> Ended:
         """The end of the command and of its whole family; hanging and orphans are faults."""
         faults = []
         try:
@@ -204,9 +205,9 @@ class Command:
         except subprocess.TimeoutExpired:
             faults.append(f"hangs: no end after {timeout:.0f} s")
             status = -1
-        end = time.monotonic() + (PATIENCE if status != -1 else 0)
+        end = time.monotonic() + (patience if status != -1 else 0)
         while (family := self.family()) and time.monotonic() < end:
-            time.sleep(0.05)
+            time.sleep(0.1)
         for orphan in family:
             faults.append(f"orphan: {_describe(orphan)}")
             orphan.kill()
