@@ -81,10 +81,16 @@ class Game:
 
     def make(self, shaped: bool = False, render_mode: str | None = None) -> gymnasium.Env:
         """One environment; UserError where gymnasium cannot make it or a policy cannot play it."""
+        # a task of one's own that draws nothing need not know the word
+        given = {"render_mode": render_mode} if render_mode else {}
         try:
-            env = gymnasium.make(self.env_id, render_mode=render_mode, disable_env_checker=True)
+            env = gymnasium.make(self.env_id, disable_env_checker=True, **given)
         except (gymnasium.error.Error, ImportError) as error:
             raise UserError(f"{self.env_id}: gymnasium cannot make it ({error})") from error
+        except TypeError as error:
+            if not render_mode:
+                raise
+            raise UserError(f"{self.env_id}: cannot draw itself ({error})") from error
         space = env.observation_space
         if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
             raise UserError(f"{self.env_id}: expected a vector of observations, found {space}")

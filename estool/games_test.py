@@ -84,6 +84,29 @@ def test_what_cannot_be_played_is_a_sentence(env_id, expected):
         games.find(env_id).policy()
 
 
+@pytest.mark.filterwarnings("ignore:.*render_mode")
+def test_a_task_of_ones_own_is_found_by_its_module(tmp_path, monkeypatch):
+    (tmp_path / "task_of_mine.py").write_text(
+        "import gymnasium, numpy\n"
+        "class Mine(gymnasium.Env):\n"
+        "    observation_space = gymnasium.spaces.Box(0, 1, (2,), numpy.float32)\n"
+        "    action_space = gymnasium.spaces.Box(0, 8, (1,), numpy.float32)\n"
+        "    def reset(self, *, seed=None, options=None):\n"
+        "        return numpy.ones(2, numpy.float32), {}\n"
+        "    def step(self, action):\n"
+        "        return numpy.ones(2, numpy.float32), float(action[0]), False, False, {}\n"
+        "gymnasium.register('Mine-v0', Mine, max_episode_steps=7)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    game = games.find("task_of_mine:Mine-v0")
+    rollouts = agents.Rollouts(game)
+    returns, lengths = rollouts(np.zeros((3, rollouts.policy.num_params)), np.arange(3))
+    assert game.name == "task_of_mine_Mine-v0"
+    assert returns.tolist() == [7 * 4.0] * 3 and lengths.tolist() == [7] * 3  # the middle of 0, 8
+    with pytest.raises(UserError, match="task_of_mine:Mine-v0: cannot draw itself"):
+        game.make(render_mode="rgb_array")
+
+
 class Steps(gymnasium.Env):
     """Ends after as many steps as its seed says; its reward is its step."""
 
