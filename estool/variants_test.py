@@ -1,9 +1,13 @@
 """Tables of trainings, by scripts that pretend: what is done once, and what is refused."""
 
 import json
+import subprocess
+import sys
 import textwrap
+import time
 
 import numpy as np
+import psutil
 import pytest
 
 from estool import variants
@@ -99,6 +103,23 @@ def test_a_script_that_fails_ends_the_table(place):
     other = Place(place.room, place.room / "other", 4)
     with pytest.raises(KeyboardInterrupt):
         variants.run(rows(place, "ctrl-c"), other)
+
+
+def test_a_table_that_is_ended_ends_its_training(place):
+    train = "import os, pathlib, time; pathlib.Path('pid').write_text(str(os.getpid()))"
+    (place.room / "train.py").write_text(train + "; time.sleep(60)")
+    code = (
+        "from pathlib import Path; from estool import cli, variants as v; here = Path('.')\n"
+        "cli.run(lambda: v.run([v.Variant('a', [], {})], v.Place(here, here / 'table', 4)))"
+    )
+    pid = place.room / "pid"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=place.room) as table:
+        while not (pid.is_file() and pid.read_text()):
+            assert table.poll() is None
+            time.sleep(0.05)
+        table.terminate()
+        assert table.wait(30) == 130
+    assert not psutil.pid_exists(int(pid.read_text()))
 
 
 def test_statistics_and_cells():
