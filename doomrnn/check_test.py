@@ -161,10 +161,10 @@ def test_fireballs_are_found_by_colour_and_must_be_drawn():
 
 def test_recorded_player_is_that_of_the_recordings():
     game, seed = DoomReal(), int(seeds.check_seeds(0, 1)[0])
-    _, actions = record_episode(game, seed, extract_arguments(["--max_frames", "60"]))
+    _, actions = record_episode(game, seed, extract_arguments(["--max_frames", "101"]))
     game.close()
     player, row = measures.RecordedPlayer(seeds.check_seeds(0, 3)), np.array([0])
-    np.testing.assert_array_equal([player(None, row)[0] for _ in range(60)], actions)
+    np.testing.assert_array_equal([player(None, row)[0] for _ in range(101)], actions)
 
 
 def test_no_weights_at_all_is_an_error(monkeypatch, tmp_path):
