@@ -64,6 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--eval_steps", type=count, default=25, help=text)
     text = "selection episodes in an evaluation (default: population x episodes)"
     add("--eval_episodes", type=count, help=text)
+    text = "generations whose means are averaged into the one that is evaluated and may be kept"
+    add("--average", type=count, default=1, help=text)
     text = "generations in all; 0 goes on until Ctrl-C"
     add("--generations", type=cli.non_negative_int, default=0, help=text)
     add("--sigma_init", type=cli.positive_float, default=0.1, help="step size at the start")
@@ -201,7 +203,7 @@ def _go_on(
 
 def _settings(args: argparse.Namespace, population: int, num_params: int) -> dict:
     """The values that decide what a run does, and so may not change while it lasts."""
-    names = ("optimizer", "num_episode", "eval_steps", "sigma_init", "seed_start")
+    names = ("optimizer", "num_episode", "eval_steps", "average", "sigma_init", "seed_start")
     names += ("batch_mode", "common_seeds", "antithetic", "cap_time", "retrain")
     recipe = es.STRATEGIES[args.optimizer]
     decay = recipe.weight_decay if args.weight_decay is None else args.weight_decay
@@ -233,6 +235,7 @@ def _generation(now: state.State, evaluator: Evaluator, scalars: Scalars, start:
         raise UserError("an episode's return is NaN or infinite: give a smaller --sigma_init")
     telling = time.perf_counter()
     strategy.tell(fitness)
+    now.means = [*now.means, strategy.current_param()][-settings["average"] :]
     asking += time.perf_counter() - telling
 
     now.generation += 1
@@ -278,8 +281,11 @@ def _episode_seeds(rng: np.random.Generator, settings: dict) -> np.ndarray:
 
 
 def _evaluation(now: state.State, evaluator: Evaluator, scalars: Scalars, start: float) -> None:
-    """Score the mean, rounded as it is saved, on selection seeds; keep it if it is the best."""
-    mean = now.strategy.current_param().round(4)
+    """Score the mean, rounded as it is saved, on selection seeds; keep it if it is the best.
+
+    Averaged over generations (Polyak & Juditsky 1992) it is free of the last steps' chance.
+    """
+    mean = np.mean(now.means, axis=0).round(4)
     episodes = seeds.selection_seeds(now.settings["eval_episodes"])[None]  # (1, E)
     returns, _ = evaluator(mean[None], episodes, -1, True)
     score = float(returns.mean())
@@ -288,6 +294,7 @@ def _evaluation(now: state.State, evaluator: Evaluator, scalars: Scalars, start:
     best = now.log.best_score
     if not better and now.settings["retrain"]:
         now.strategy.set_mu(np.array(now.log.best_params))
+        now.means = []
     scalars.scalar("evaluation/mean", score, now.generation)
     scalars.scalar("evaluation/best", best, now.generation)
     error = returns.std(ddof=min(1, returns.size - 1)) / returns.size**0.5

@@ -101,6 +101,16 @@ def test_weight_decay_has_the_default_of_the_strategy(tmp_path):
         assert settings["weight_decay"] == expected
 
 
+def test_the_evaluated_mean_is_averaged_over_generations_also_after_a_break(tmp_path):
+    every = train(tmp_path / "every", 4, "--eval_steps", "1")
+    train(tmp_path / "three", 3, "--average", "3", "--eval_steps", "4")
+    averaged = train(tmp_path / "three", 4, "--average", "3", "--eval_steps", "4")
+    means = [row[2] for row in json.loads((every / f"{BASE}.log.json").read_text())]
+    ((generation, _, mean),) = json.loads((averaged / f"{BASE}.log.json").read_text())
+    assert generation == 4 and np.std(means, axis=0).max() > 0.01
+    np.testing.assert_allclose(mean, np.mean(means[1:], axis=0), atol=2e-4)
+
+
 def test_a_run_starts_from_the_mean_or_the_strategy_of_another(tmp_path):
     first = train(tmp_path / "first", 4)
     begin = history.load_history(first / f"{BASE}.hist.json")[0]

@@ -23,6 +23,7 @@ class State:
     generation: int = 0
     seconds: float = 0.0
     max_length: int = -1
+    means: list[np.ndarray] = dataclasses.field(default_factory=list)  # of the last generations
 
 
 @dataclasses.dataclass
