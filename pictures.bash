@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Make the README's pictures anew from the shipped agents, into pictures/: for each agent an animation
-# and a strip of the game, what V keeps of it, and M's dream with the same beginning and moves;
-# the learning curves; the figure of V, M and C. A minute or two on 2 cores, no screen needed.
+# Make the README's pictures anew from the shipped agents, into pictures/: for each agent an animation,
+# and a strip of the game, what V keeps of it, and M's dream, begun with the same frames (Doom: and
+# given the same moves; CarRacing: the agent drives on); the learning curves; the figure of V, M and C.
+# A minute on 2 idle cores; needs no screen.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source setup.bash

@@ -15,7 +15,7 @@ from estool.viewer import files, open_viewer
 from dream_env import TEMPERATURE, Dream, action_meters
 from env import make
 from model import RealWorld, Z
-from rnn import FastStep, dream_on
+from rnn import FastStep, Rows, sample_z
 
 FPS = 50  # the game's own
 SIDE = 384  # pixels of the enlarged 64x64 pictures beside the game
@@ -50,7 +50,7 @@ def run(args, model, controllers) -> None:
     moments, z, actions, total = show(episode, args, "World Models: CarRacing")
     if args.strip:
         steps, warm_up = moments.choose(), min(WARM_UP, len(z) // 2)
-        dream = dream_on(model.rnn, z, actions, warm_up, TEMPERATURE, args.seed)
+        dream = drive_on(model, controllers, z, actions, warm_up, args.seed)
         for tiles, frame in zip(moments.tiles, model.vae.decode(dream[steps]), strict=True):
             tiles.append(panels.tile(pictures.to_uint8(frame)))
         names = ("game", "64x64 crop", "reconstruction", "M's dream")
@@ -66,6 +66,28 @@ def run_dream(args, model, controllers) -> None:
         moments.choose()
         pictures.save(args.strip, panels.strip(moments.tiles, ("dream",)))
     print(f"seed {args.seed} steps {len(z)}")
+
+
+def drive_on(model, controllers, z, actions, warm_up: int, seed: int) -> np.ndarray:
+    """Latents (T, Z): an episode's own up to `warm_up`, then a dream in which the agent drives on.
+
+    z (T, Z) and actions (T, 3): all of the episode. The moves of the real track would lead off the
+    dreamed one.
+    """
+    rows, rng, row = Rows(FastStep(model.rnn)), np.random.default_rng(seed), np.zeros(1, np.int64)
+    rows.start(1)
+    dream = z.copy()
+    for t in range(len(z) - 1):
+        action = actions[t : t + 1]
+        if t >= warm_up:
+            observation = np.concatenate((dream[t : t + 1], rows.c, rows.h), axis=1)
+            action = controllers.act(observation, row)
+        rows.advance(dream[t : t + 1], action)
+        if t + 1 >= warm_up:
+            uniform = rng.random((1, z.shape[1]), np.float32)
+            normal = rng.standard_normal((1, z.shape[1]), np.float32)
+            dream[t + 1] = sample_z(rows.predict(), uniform, normal, TEMPERATURE)[0]
+    return dream
 
 
 def show(episode: Iterator[Moment], args, title: str):

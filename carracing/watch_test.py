@@ -64,6 +64,22 @@ def test_the_full_view_is_of_the_episode_that_is_played(model, controllers):
     assert moment.total == returns[0]
 
 
+def test_the_agent_drives_on_in_the_dream(model, controllers):
+    """First the real latents; then what the moves of C on the dreamed ones lead to."""
+    rng = np.random.default_rng(2)
+    z, actions = rng.standard_normal((12, 32)).astype(np.float32), np.zeros((12, 3), np.float32)
+    dream = watch.drive_on(model, controllers, z, actions, 6, seed=1)
+    np.testing.assert_array_equal(dream[:6], z[:6])
+    assert (dream[6:] != z[6:]).all()
+    late = actions.copy()
+    late[6:] = 1  # what the real car did later is not asked
+    np.testing.assert_array_equal(watch.drive_on(model, controllers, z, late, 6, seed=1), dream)
+    late[:6] = 1
+    assert (watch.drive_on(model, controllers, z, late, 6, seed=1)[6:] != dream[6:]).any()
+    other = Controllers(-controllers.parameters)
+    assert (watch.drive_on(model, other, z, actions, 6, seed=1)[8:] != dream[8:]).any()
+
+
 def test_the_key_m_puts_the_expectation_beside_what_came():
     frames = [np.full((64, 64, 3), value, np.uint8) for value in (50, 100, 150)]
     view = np.full((400, 600, 3), 200, np.uint8)

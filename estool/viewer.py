@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import threadpoolctl
 
 from estool.errors import UserError
 from estool.weights import atomic_path
@@ -162,11 +163,16 @@ def _start(path: Path, size: tuple[int, int], fps: float):
 
 @contextlib.contextmanager
 def open_viewer(title: str, fps: float, paths: Sequence[Path] = ()) -> Iterator[Window | Videos]:
-    """A window, or with `paths` those files, each complete or absent when the block is left."""
+    """A window, or with `paths` those files, each complete or absent when the block is left.
+
+    In the block numpy's products keep to one thread: those of one frame are small, and threads that
+    wait for each other would make it late on a busy machine.
+    """
     for path in paths:
         if path.suffix not in (".mp4", ".gif"):
             raise UserError(f"--video: expected a name in .mp4 or .gif, found {path}")
     with contextlib.ExitStack() as stack:
+        stack.enter_context(threadpoolctl.threadpool_limits(1))
         temporary = [stack.enter_context(atomic_path(path)) for path in paths]
         viewer = Videos(temporary, fps) if paths else Window(title, fps)
         stack.callback(viewer.close)
