@@ -128,4 +128,4 @@ def _rows(path, width: int) -> list:
 
 
 def _is_number(value) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return type(value) in (int, float) and math.isfinite(value)  # True is an int as well

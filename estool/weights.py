@@ -68,14 +68,21 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def read_json(path: str | os.PathLike):
-    """The value in a json file; UserError where it is missing, unreadable or cut short."""
+def read_json(path: str | os.PathLike, numbers: bool = False):
+    """The value in a json file; UserError where it is missing, unreadable or cut short.
+
+    With `numbers` also where it says true or false, which numpy would take for 1 and 0.
+    """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        value = json.loads(text)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:  # covers bad json, bad UTF-8, endless nesting
         raise UserError(f"{path} is no complete json file ({error})") from error
+    if numbers and ("true" in text or "false" in text):
+        raise UserError(f"{path}: expected numbers, found true or false")
+    return value
 
 
 def save_weights(path: str | os.PathLike, arrays: Sequence[np.ndarray]) -> None:
@@ -96,7 +103,7 @@ def load_weights(path: str | os.PathLike, shapes: Sequence[Sequence[int]]) -> li
 
     Raises UserError naming the file where the number of arrays, a shape or a value is wrong.
     """
-    rows = read_json(path)
+    rows = read_json(path, numbers=True)
     if not isinstance(rows, list) or len(rows) != len(shapes):
         found = f"{len(rows)}" if isinstance(rows, list) else f"a {type(rows).__name__}"
         raise UserError(f"{path}: expected a list of {len(shapes)} arrays, found {found}")
@@ -130,7 +137,7 @@ def load_controller(path: str | os.PathLike, size: int | None) -> np.ndarray:
 
     Raises UserError naming the file where it holds no controller or one of another size.
     """
-    value = read_json(path)
+    value = read_json(path, numbers=True)
     if not isinstance(value, list) or not value or not isinstance(value[0], list):
         raise UserError(f"{path}: expected a controller, [[numbers]] or [[numbers], score]")
     parameters = _numbers(value[0], str(path))
@@ -160,7 +167,7 @@ def load_initial_z(path: str | os.PathLike, z_size: int) -> tuple[np.ndarray, np
 
     Raises UserError naming the file where it has another form.
     """
-    pair = read_json(path)
+    pair = read_json(path, numbers=True)
     if not isinstance(pair, list) or len(pair) != 2:
         raise UserError(f"{path}: expected a list of two arrays, mu and logvar")
     mu, logvar = (_numbers(values, str(path)) for values in pair)

@@ -1,7 +1,7 @@
 """Everything that may happen to a long run, at random from a seed: what was tried, what survived.
 
   python faults.py --rounds 20                     all of it
-  python faults.py --rounds 50 --only extract      what has this in its name
+  python faults.py --rounds 50 --only 'extract|toy'      what matches this
   python faults.py --list                          the names
 
 A round is one of these: a stage that is interrupted up to twelve times at random moments, started
@@ -11,6 +11,7 @@ appends the counts to a json file, from which `--table FILE` prints the table of
 Exit status 1 where anything was lost, left behind or answered with a traceback.
 """
 
+import re
 import shutil
 import sys
 import tempfile
@@ -36,7 +37,7 @@ def parse(argv=None):
     add("--rounds", type=cli.positive_int, default=20, help="how many rounds")
     add("--minutes", type=cli.positive_float, help="begin no round after so long")
     add("--seed", type=cli.non_negative_int, default=0, help="fixes what is tried, and when")
-    add("--only", default="", help="rounds with this in their names")
+    add("--only", default="", help="rounds whose names match this")
     add("--list", action="store_true", help="print the names of all rounds and end")
     text = "keep the runs that were left alone here, for later starts of the same code"
     add("--rooms", type=Path, help=text)
@@ -118,7 +119,7 @@ def main(argv=None):
     if args.table:
         print(Tally(read_json(args.table)).table())
         return
-    rounds = [entry for entry in catalogue() if args.only in entry[0]]
+    rounds = [entry for entry in catalogue() if re.search(args.only, entry[0])]
     if args.list:
         print("\n".join(name for name, _, _ in rounds))
         return

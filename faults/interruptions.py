@@ -55,6 +55,8 @@ def evolved(folder: Path) -> dict:
     """The log files of an evolution without the column of seconds."""
     result = {}
     for path in folder.glob("log/*.json"):
+        if path.name.endswith(".settings.json"):  # how many ranks it was, and the like
+            continue
         value = json.loads(path.read_text())
         if path.name.endswith((".hist.json", ".hist_best.json")):
             value = [[row[0], *row[2:]] for row in value]
