@@ -64,6 +64,8 @@ class Forked:
             os.environ.clear()
             os.environ.update(environment)
             tempfile.tempdir = None
+            streams = [open(number, "w", closefd=False) for number in (1, 2)]  # noqa: SIM115
+            sys.stdout, sys.stderr = streams
             status = _run_script(arguments)
         except BaseException:
             traceback.print_exc()
