@@ -12,7 +12,7 @@ class LockstepEnv(SyncVectorEnv):
 
     `running`, bool (num_envs,), says whose episode goes on; only those are stepped, so that an
     episode that lasts long does not pay for those that have ended. The others have reward 0.
-    Infos are not collected: for MuJoCo they cost a fifth of the time.
+    Infos are not collected: nothing here reads them.
     """
 
     def __init__(self, env_fns: Sequence[Callable[[], gymnasium.Env]]):
