@@ -57,7 +57,8 @@ def test_a_preset_of_a_flag_that_is_not_there_is_a_mistake_of_ours():
     ],
 )
 def test_errors_of_users_are_sentences(error, status, said):
-    code = f"from estool.cli import *\nfrom estool.errors import UserError\ndef main(): raise {error}\nrun(main)"
+    imports = "from estool.cli import run\nfrom estool.errors import UserError"
+    code = f"{imports}\ndef main(): raise {error}\nrun(main)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (status, said)
 
