@@ -1,27 +1,41 @@
 #!/usr/bin/env bash
-# Replay the shipped agent in the real game: scores beside the random policy's, a video, a strip.
+# Replay the shipped agents in the real games: scores beside the random policies', videos, strips.
 #
-#   bash demo.bash          a minute, once .venv is there
+#   bash demo.bash          two minutes, once .venv is there
 #   EPISODES=100 bash demo.bash
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source setup.bash
 export SDL_VIDEODRIVER=${SDL_VIDEODRIVER:-dummy} TF_CPP_MIN_LOG_LEVEL=3
-agent=log/doomrnn.cma.16.64.best.json
 episodes=${EPISODES:-8}
 mkdir -p demo
-cd doomrnn
 
+last_line() { tee /dev/stderr | tail -1; }
+
+cd doomrnn
+agent=log/doomrnn.cma.16.64.best.json
 echo "== DoomTakeCover: the random policy, $episodes episodes of the real game"
-random=$(python model.py doomreal norender --policy random --episodes "$episodes" | tee /dev/stderr | tail -1)
+doom_random=$(python model.py doomreal norender --policy random --episodes "$episodes" | last_line)
 echo "== DoomTakeCover: the shipped agent, evolved in its own dream, on the same episodes"
-trained=$(python model.py doomreal norender "$agent" --episodes "$episodes" | tee /dev/stderr | tail -1)
+doom_trained=$(python model.py doomreal norender "$agent" --episodes "$episodes" | last_line)
 echo "== one episode as pictures"
 python model.py doomreal render "$agent" 3 --max_length 350 \
     --video ../demo/doom.mp4 --strip ../demo/doom.png
 
+cd ../carracing
+agent=log/carracing.cma.4.64.best.json
+echo "== CarRacing: the random policy, $episodes tracks of gymnasium's own CarRacing-v3"
+car_random=$(python model.py norender --policy random --episodes "$episodes" | last_line)
+echo "== CarRacing: the shipped agent on the same tracks"
+car_trained=$(python model.py norender "$agent" --episodes "$episodes" | last_line)
+echo "== some of one lap as pictures"
+python model.py render "$agent" 3 --max_length 350 \
+    --video ../demo/car.mp4 --strip ../demo/car.png
+
 echo
-echo "random   $random"
-echo "trained  $trained"
-echo "demo/doom.mp4 and demo/doom.png: the game, its 64x64 crop, V's reconstruction; the strip's last"
-echo "row is M's dream, begun with the same frames and given the same moves"
+echo "DoomTakeCover  random   $doom_random"
+echo "               trained  $doom_trained"
+echo "CarRacing      random   $car_random"
+echo "               trained  $car_trained"
+echo "demo/doom.mp4, demo/doom.png, demo/car.mp4, demo/car.png: the real game, what the agent sees of"
+echo "it, and V's reconstruction; the strips' last row is what M dreams"
