@@ -35,7 +35,7 @@ PRESETS = {
     }
     | {"eval_episodes": 4, "precision": "float32"},
     "laptop": {"generations": 90, "num_episode": 4, "patience": 75}
-    | {"eval_steps": 10, "eval_episodes": 64, "eval_renderer": "fast", "average": 10},
+    | {"eval_steps": 10, "eval_episodes": 64, "eval_renderer": "fast"},
     # reference carracing/train.py: about 1800 generations, trained on stock, in float32
     "paper": {"generations": 1800, "renderer": "stock", "precision": "float32"},
 }
