@@ -27,7 +27,7 @@ estool_setup() {
         echo "installing requirements.txt into .venv, once: 2.5 GB on disk, some minutes" >&2
         touch "$venv/installing"
         # Python 3.10 comes with a pip that looks for fitting versions for many minutes.
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade pip >&2
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade pip >&2 || true
         if ! (cd "$root" && "$venv/bin/python" -m pip install --quiet \
             --disable-pip-version-check --requirement requirements.txt >&2); then
             echo "setup.bash: pip could not install requirements.txt; its reason is above" >&2
