@@ -10,7 +10,7 @@ and a checkpoint from which the same command goes on.
 
 A generation is 64 candidates times 16 episodes (4 in the laptop preset), drawn by the fast
 renderer. Every 25 generations (10) the mean of the population is scored on selection seeds, on
-gymnasium's own drawing (the fast one, which takes a twentieth of the time), and the best is kept.
+gymnasium's own drawing (the fast one, which takes a tenth of the time), and the best is kept.
 
 With --patience N a rollout in training that has touched no new tile for N steps ends there, and its
 return is charged 0.1 for each step that was left to --max_length: what it would have lost standing
