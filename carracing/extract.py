@@ -1,11 +1,15 @@
 """Record episodes of a random policy in the real game, for V and M to learn from.
 
-Reads nothing. Writes record/<seed>.npz, one file an episode: `obs` uint8 (T, 64, 64, 3) and
-`action` float16 (T, 3), each frame before its action. T is 1000 for every episode: recording goes
-on after the game's own end (reference extract.py).
+Reads nothing; with --agent that controller and its V and M. Writes record/<seed>.npz, one file an
+episode: `obs` uint8 (T, 64, 64, 3) and `action` float16 (T, 3), each frame before its action. T is
+1000 for every episode: recording goes on after the game's own end (reference extract.py).
 
   python extract.py --episodes 200                       one process
   python extract.py --preset laptop --workers 2 --worker 0      what extract.bash starts, per core
+  python extract.py --agent log/carracing.cma.4.64.best.json    a second round: what an agent meets
+
+An agent is recorded as its neighbours, each episode with other weights near its own: what CMA-ES
+will try when it goes on from there.
 
 A core steps the fast drawing 5400 times a second and stock's 140 times (bench.py). V is to know
 both, so one episode in ten is stock's, which takes most of the time. Started again, it goes on
@@ -17,10 +21,13 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 
-from estool import cli, locks, progress, recordings, seeds
+from estool import cli, locks, memory, progress, recordings, seeds
+from estool.weights import load_controller
 
 from env import KINDS, MAX_STEPS, POLICIES, make
+from train import INPUTS
 
+FRAME_BYTES = 64 * 64 * 3
 PRESETS = {
     "smoke": {"episodes": 6, "max_frames": 60, "stock_every": 2},
     "laptop": {"episodes": 1_500, "policy": "both"},
@@ -40,11 +47,20 @@ def parse(argv=None):
     add("--renderer", choices=(*KINDS, "both"), default="both", help=text)
     text = "with --renderer both, one in so many episodes is stock's"
     add("--stock_every", type=cli.positive_int, default=10, help=text)
+    add("--agent", type=cli.existing_file, metavar="JSON", help="a controller that drives instead")
+    add("--inputs", choices=INPUTS, default="zh", help="what that controller sees")
+    add("--noise", type=cli.non_negative_float, default=0.08, help="deviation of its weights")
+    add("--models", type=Path, default=Path(), help="folder of its vae/, rnn/ and initial_z/")
+    add("--batch", type=cli.positive_int, default=32, help="its episodes driven at once")
     add("--seed", type=cli.non_negative_int, default=0, help="fixes all episodes")
     add("--workers", type=cli.positive_int, default=1, help="processes that share the episodes")
     add("--worker", type=cli.non_negative_int, default=0, help="which of them this one is")
     add("--output", type=Path, default=Path("record"), help="folder of the recordings")
-    return recordings.check_arguments(cli.parse(parser, PRESETS, argv))
+    args = recordings.check_arguments(cli.parse(parser, PRESETS, argv))
+    if args.agent:
+        needed = args.batch * args.max_frames * FRAME_BYTES
+        memory.require(needed, f"{args.batch} episodes of {args.max_frames} frames", "--batch")
+    return args
 
 
 def renderer_of(seed: int, args) -> str:
@@ -79,22 +95,48 @@ def record(args) -> None:
     """Play and save this worker's episodes that are not there yet."""
     episode_seeds = seeds.training_seeds(np.random.default_rng(args.seed), args.episodes)
     mine = episode_seeds[args.worker :: args.workers]
+    paths = {int(seed): args.output / f"{seed}.npz" for seed in mine}
+    missing = [seed for seed, path in paths.items() if not path.exists()]
+    with progress.bar(len(paths), "episodes", f"recording {args.worker}") as bar:
+        bar.update(len(paths) - len(missing))
+
+        def save(seed, frames, actions):
+            recordings.save(paths[seed], obs=frames, action=actions)
+            bar.update()
+
+        (record_agent if args.agent else record_random)(missing, save, args)
+    print(f"{args.output}: {len(paths)} episodes by worker {args.worker}")
+
+
+def record_random(episode_seeds: list[int], save, args) -> None:
+    """Hand episodes of the random policies to `save(seed, frames, actions)`."""
     envs = {kind: make(kind) for kind in KINDS}
-    kept = 0
     try:
-        with progress.bar(len(mine), "episodes", f"recording {args.worker}") as bar:
-            for seed in mine:
-                path = args.output / f"{seed}.npz"
-                if not path.exists():
-                    env = envs[renderer_of(seed, args)]
-                    frames, actions = record_episode(env, int(seed), args)
-                    recordings.save(path, obs=frames, action=actions)
-                kept += 1
-                bar.update()
+        for seed in episode_seeds:
+            save(seed, *record_episode(envs[renderer_of(seed, args)], seed, args))
     finally:
         for env in envs.values():
             env.close()
-    print(f"{args.output}: {kept} of {len(mine)} episodes kept by worker {args.worker}")
+
+
+def record_agent(episode_seeds: list[int], save, args) -> None:
+    """Hand episodes of --agent's neighbours to `save(seed, frames, actions)`."""
+    # Here, because random driving has no use for TensorFlow.
+    from estool import precision
+    from estool.recorder import Recorder, neighbours
+
+    from model import Controllers, RealWorld, WorldModel, simulate
+
+    precision.use_threads(1)  # other cores have other workers
+    agent = load_controller(args.agent, Controllers.size(args.inputs))
+    model = WorldModel.load(args.models)
+    for kind in KINDS:
+        drawn = [seed for seed in episode_seeds if renderer_of(seed, args) == kind]
+        world = RealWorld(model, kind)
+        controllers = Controllers(neighbours(agent, drawn, args.noise), args.inputs)
+        recorder = Recorder(world, save, endless=True)
+        simulate(recorder, controllers, drawn, args.max_frames, args.batch)
+        world.close()
 
 
 if __name__ == "__main__":

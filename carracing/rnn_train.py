@@ -54,6 +54,7 @@ def parse(argv=None):
     add("--log_every", type=cli.positive_int, default=200, help="steps between held-out tests")
     add("--precision", choices=precision.CHOICES, default="auto", help="of the matrix products")
     add("--seed", type=cli.non_negative_int, default=0, help="fixes weights, order and noise")
+    add("--weights", type=cli.existing_file, help="an rnn.json to begin with, not at random")
     add("--restart", action="store_true", help="begin anew, over an earlier checkpoint")
     add("--series", type=Path, default=Path("series/series.npz"), help="encoded episodes")
     add("--vae", type=Path, default=Path("tf_vae/vae.json"), help="V, to draw dream.png")
@@ -143,6 +144,8 @@ class Training:
         self.args, self.dtype = args, dtype
         self.path = args.output / "checkpoint.npz"
         self.rnn = MDNRNN(Z_SIZE, seed=args.seed)
+        if args.weights:
+            self.rnn.load(args.weights)
         self.variables = [tf.Variable(v) for v in training_variables(self.rnn)]
         self.optimiser = Adam(self.variables)
         self.update = train_step(self.variables, self.optimiser, args.clip, towers, dtype)

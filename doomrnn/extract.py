@@ -1,10 +1,15 @@
 """Record episodes of a random policy in the real game, for V and M to learn from.
 
-Reads nothing. Writes record/<seed>.npz, one file an episode: `obs` uint8 (T, 64, 64, 3) and
-`action` float16 (T,), each frame before its action. Episodes of 100 frames and less are dropped.
+Reads nothing; with --agent that controller and its V and M. Writes record/<seed>.npz, one file an
+episode: `obs` uint8 (T, 64, 64, 3) and `action` float16 (T,), each frame before its action.
+Episodes of 100 frames and less are dropped.
 
   python extract.py --episodes 200                       one process
   python extract.py --preset laptop --workers 2 --worker 0      what extract.bash starts, per core
+  python extract.py --agent log/doomrnn.cma.16.64.best.json     a second round: what an agent meets
+
+An agent is recorded as its neighbours, each episode with other weights near its own: what CMA-ES
+will try when it goes on from there.
 
 The shipped run recorded 2600 frames a second on 2 busy cores. Started again, it goes on where it
 stopped: an episode whose file is there is not played again.
@@ -14,14 +19,17 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import cli, locks, progress, recordings, seeds
+from estool import cli, locks, memory, progress, recordings, seeds
 from estool.errors import UserError
+from estool.weights import load_controller
 
 from doomreal import MAX_STEPS, DoomReal
+from train import INPUTS
 
+FRAME_BYTES = 64 * 64 * 3
 PRESETS = {
     "smoke": {"episodes": 6, "max_frames": 300},
-    "laptop": {"episodes": 10_000},
+    "laptop": {"episodes": 16_000},
     "paper": {"episodes": 12_800},  # reference extract.bash: 64 processes, 200 episodes each
 }
 
@@ -38,6 +46,11 @@ def parse(argv=None):
     )
     add("--min_frames", type=cli.non_negative_int, default=100, help="drop episodes up to this")
     add("--max_repeat", type=cli.positive_int, default=10, help="an action is held 1 to this long")
+    add("--agent", type=cli.existing_file, metavar="JSON", help="a controller that plays instead")
+    add("--inputs", choices=INPUTS, default="zch", help="what that controller sees")
+    add("--noise", type=cli.non_negative_float, default=0.08, help="deviation of its weights")
+    add("--models", type=Path, default=Path("tf_models"), help="folder of its V and M")
+    add("--batch", type=cli.positive_int, default=32, help="its episodes played at once")
     add("--seed", type=cli.non_negative_int, default=0, help="fixes all episodes")
     add("--workers", type=cli.positive_int, default=1, help="processes that share the episodes")
     add("--worker", type=cli.non_negative_int, default=0, help="which of them this one is")
@@ -47,6 +60,9 @@ def parse(argv=None):
         raise UserError(
             f"--min_frames {args.min_frames} drops every episode of --max_frames {args.max_frames}"
         )
+    if args.agent:
+        needed = args.batch * args.max_frames * FRAME_BYTES
+        memory.require(needed, f"{args.batch} episodes of {args.max_frames} frames", "--batch")
     return args
 
 
@@ -80,21 +96,47 @@ def record(args) -> None:
     """Play and save this worker's episodes that are not there yet."""
     episode_seeds = seeds.training_seeds(np.random.default_rng(args.seed), args.episodes)
     mine = episode_seeds[args.worker :: args.workers]
+    paths = {int(seed): args.output / f"{seed}.npz" for seed in mine}
+    missing = [seed for seed, path in paths.items() if not path.exists()]
+    with progress.bar(len(paths), "episodes", f"recording {args.worker}") as bar:
+        bar.update(len(paths) - len(missing))
+
+        def save(seed, frames, actions):
+            if len(frames) > args.min_frames:
+                recordings.save(paths[seed], obs=frames, action=actions)
+            bar.update()
+
+        (record_agent if args.agent else record_random)(missing, save, args)
+    kept = sum(path.exists() for path in paths.values())
+    print(f"{args.output}: {kept} of {len(mine)} episodes kept by worker {args.worker}")
+
+
+def record_random(episode_seeds: list[int], save, args) -> None:
+    """Hand episodes of the random policy to `save(seed, frames, actions)`."""
     env = DoomReal()
-    kept = 0
     try:
-        with progress.bar(len(mine), "episodes", f"recording {args.worker}") as bar:
-            for seed in mine:
-                path = args.output / f"{seed}.npz"
-                if not path.exists():
-                    frames, actions = record_episode(env, int(seed), args)
-                    if len(frames) > args.min_frames:
-                        recordings.save(path, obs=frames, action=actions)
-                kept += path.exists()
-                bar.update()
+        for seed in episode_seeds:
+            save(seed, *record_episode(env, seed, args))
     finally:
         env.close()
-    print(f"{args.output}: {kept} of {len(mine)} episodes kept by worker {args.worker}")
+
+
+def record_agent(episode_seeds: list[int], save, args) -> None:
+    """Hand episodes of --agent's neighbours to `save(seed, frames, actions)`."""
+    # Here, because random play has no use for TensorFlow.
+    from estool import precision
+    from estool.recorder import Recorder, neighbours
+
+    from model import Controllers, RealWorld, WorldModel, simulate
+
+    precision.use_threads(1)  # other cores have other workers
+    agent = load_controller(args.agent, Controllers.size(args.inputs))
+    world = RealWorld(WorldModel.load(args.models))
+    controllers = Controllers(neighbours(agent, episode_seeds, args.noise), args.inputs)
+    try:
+        simulate(Recorder(world, save), controllers, episode_seeds, args.max_frames, args.batch)
+    finally:
+        world.close()
 
 
 if __name__ == "__main__":

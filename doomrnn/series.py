@@ -1,10 +1,10 @@
 """Encode the recorded frames with V: what M learns from.
 
-Reads record/*.npz (the first 10 000 by name) and tf_vae/vae.json. Writes series/series.npz:
-`mu` and `logvar` float16 (N, 64), `action` float16 (N,), all episodes one after the other, and
-`length` int32 (episodes,). Flat arrays in place of the reference's ragged ones, which only pickle
-can hold. Encoded parts lie in series/parts meanwhile: started again, it goes on after the last,
-and where series.npz is complete it does nothing.
+Reads record/*.npz (the first 10 000 by name; laptop: all) and tf_vae/vae.json. Writes
+series/series.npz: `mu` and `logvar` float16 (N, 64), `action` float16 (N,), all episodes one after
+the other, and `length` int32 (episodes,). Flat arrays in place of the reference's ragged ones,
+which only pickle can hold. Encoded parts lie in series/parts meanwhile: started again, it goes on
+after the last, and where series.npz is complete it does nothing.
 
   python series.py          12 minutes for 10 000 episodes on 2 busy cores
 """
@@ -27,7 +27,11 @@ Z_SIZE = 64
 ACTION_SHAPE = ()
 NAMES = ("mu", "logvar", "action", "length")  # of the arrays
 PART = 200  # recordings encoded between two saves
-PRESETS = {"smoke": {"precision": "float32"}, "laptop": {}, "paper": {"precision": "float32"}}
+PRESETS = {
+    "smoke": {"precision": "float32"},
+    "laptop": {"max_files": 0},
+    "paper": {"precision": "float32"},
+}
 
 
 def parse(argv=None):

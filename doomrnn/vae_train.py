@@ -48,6 +48,7 @@ def parse(argv=None):
     add("--log_every", type=cli.positive_int, default=500, help="steps between held-out tests")
     add("--precision", choices=precision.CHOICES, default="auto", help="of the layers")
     add("--seed", type=cli.non_negative_int, default=0, help="fixes weights, order and noise")
+    add("--weights", type=cli.existing_file, help="a vae.json to begin with, not at random")
     add("--restart", action="store_true", help="begin anew, over an earlier checkpoint")
     add("--record", type=Path, default=Path("record"), help="folder of the recordings")
     add("--output", type=Path, default=Path("tf_vae"), help="folder of the results")
@@ -103,6 +104,8 @@ class Training:
         self.args = args
         self.path = args.output / "checkpoint.npz"
         self.vae = VAE(Z_SIZE, precision.resolve(args.precision), args.seed)
+        if args.weights:
+            self.vae.load(args.weights)
         self.optimiser = Adam(self.vae.variables)
         self.update = train_step(self.vae, self.optimiser, towers)
         self.step, self.seconds, self.position, self.log = 0, 0.0, [0, 0, 0], []
