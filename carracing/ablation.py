@@ -13,7 +13,7 @@ Started again it goes on where it stopped.
 import shutil
 from pathlib import Path
 
-from estool import cli, variants
+from estool import cli, seeds, variants
 from estool.errors import UserError
 from estool.variants import CONTROLLER, Place, Variant
 
@@ -102,6 +102,7 @@ def table(args, results: dict) -> str:
 
 def main(argv=None):
     args = parse(argv)
+    seeds.test_seeds(args.seed, args.episodes)  # too many are found now, not after the trainings
     place = Place(Path(__file__).parent, args.output, args.generations, args.num_worker)
     print(table(args, variants.run(make_variants(args), place)), end="")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estool import cli, weights
+from estool import cli, mpi, weights
 from estool.errors import UserError
 from estool.rollout import run_rollouts
 from estool.tf import tf
@@ -275,6 +275,19 @@ def test_scoring_from_the_command_line_and_in_one_process(room, monkeypatch, cap
     assert capsys.readouterr().out.splitlines() == lines[-5:]
     model_module.main(["norender", "--episodes", "2", "--max_length", "5", "-n", "1"])
     assert capsys.readouterr().out.count("trial") == 2
+
+
+def test_tracks_that_do_not_fit_into_memory_are_refused_before_the_start():
+    base = mpi.TENSORFLOW_BYTES
+    args = ["-n", "2", "--population", "64", "-e", "4", "--eval_episodes", "10"]
+    assert train.rank_bytes(train.parse(args)) == base + 32 * 22e6 + 5 * 6e6
+    args += ["--eval_renderer", "fast", "--batch", "1000"]
+    assert train.rank_bytes(train.parse(args)) == base + 128 * 22e6
+    args = ["norender", "--episodes", "100000", "--batch", "100000", "-n", "1"]
+    with pytest.raises(UserError, match=r"needs about 600 GB of memory.*--batch"):
+        model_module.main(args)
+    with pytest.raises(UserError, match="--gif needs render, found norender"):
+        model_module.parse(["norender", "--gif", "a.gif"])
 
 
 def test_pictures_of_the_game_and_of_the_dream(room, monkeypatch, capsys):

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import cli, precision, progress
+from estool import cli, memory, precision, progress, seeds
 from estool.errors import UserError
 from estool.mpi import usable_cores
 from estool.verdict import Report, Stage, first_file, same_file
@@ -61,6 +61,12 @@ def parse(argv=None):
     least = measures.WARM_UP + 2 * measures.HORIZON
     if args.length < least:
         raise UserError(f"--length: expected at least {least} frames, found {args.length}")
+    # too many are found now, not after hours
+    seeds.check_seeds(0, max(args.episodes + args.stock_episodes, args.agent_episodes))
+    frames = 2 * args.length * (args.episodes + args.stock_episodes)  # in a list, and as one array
+    what = f"{args.episodes} + {args.stock_episodes} episodes of {args.length} frames"
+    smaller = "--episodes, --stock_episodes or --length"
+    memory.require(frames * 64 * 64 * 3, what, smaller)
     return args
 
 

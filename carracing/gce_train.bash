@@ -4,5 +4,5 @@ set -euo pipefail
 cd "$(dirname "$0")"
 [ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }
 preset=(--preset laptop); [ $# -gt 0 ] && preset=("$@")
-export SDL_VIDEODRIVER=${SDL_VIDEODRIVER:-dummy}  # no window is opened, so no screen is needed
+export SDL_VIDEODRIVER=${SDL_VIDEODRIVER:-dummy}  # no window opens: xvfb-run would add nothing
 exec "$PYTHON" train.py "${preset[@]}"

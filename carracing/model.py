@@ -22,13 +22,14 @@ from estool.weights import load_controller, load_initial_z
 
 from env import KINDS, MAX_STEPS, CarRacingBatch, RandomPolicy, squash_action
 from rnn import MDNRNN, FastStep, Rows, expected_z
+from row_bytes import ROW_BYTES
 from vae import VAE
 
 Z_SIZE, HIDDEN, OUTPUTS = 32, 256, 3
 HIDDEN_UNITS = 40  # of the controller with a hidden layer (paper, section 3.4)
 Z, C, H = (slice(0, Z_SIZE), slice(Z_SIZE, Z_SIZE + HIDDEN), slice(-HIDDEN, None))
 INPUTS = {"z": (Z,), "zc": (Z, C), "zh": (Z, H), "zch": (Z, C, H), "z_hidden": (Z,)}
-BATCH = 32  # games at once in a process, 5 MB each, 21 with the fast renderer
+BATCH = 32  # games at once in a process
 STEP_REWARD = -0.1  # of a step that touches no new tile
 
 
@@ -201,7 +202,7 @@ def parse(argv=None):
     add("--max_length", type=cli.non_negative_int, default=0, help="end episodes here, 0: 1000")
     add("--csv", type=Path, help="write the scores of all episodes here")
     viewer.add_arguments(parser)
-    return cli.parse(parser, argv=argv)
+    return viewer.check_arguments(cli.parse(parser, argv=argv))
 
 
 def load_agent(args) -> tuple[WorldModel, np.ndarray]:
@@ -236,7 +237,10 @@ def main(argv=None):
         watch.run(args, model, Controllers(parameters[None], args.inputs))
         return
     trial_seeds = seeds.test_seeds(args.seed, args.episodes)
-    with mpi.ranks(min(args.num_worker or usable_cores(), args.episodes)) as ranks:
+    count = min(args.num_worker or usable_cores(), args.episodes)
+    rows = min(args.batch, -(-args.episodes // count))
+    needed = mpi.TENSORFLOW_BYTES + rows * ROW_BYTES[args.renderer]
+    with mpi.ranks(count, rank_bytes=needed, smaller="-n/--num_worker or --batch") as ranks:
         part = score(args, trial_seeds, ranks.share(args.episodes))
         rows = ranks.collect(part, args.episodes)
         if ranks.rank:

@@ -19,7 +19,9 @@ still. Evaluations never end so.
 
 from pathlib import Path
 
-from estool import cli, evolve, mpi
+from estool import cli, evolve, mpi, sizes
+
+from row_bytes import ROW_BYTES
 
 GAME = "carracing"
 INPUTS = ("z", "zc", "zh", "zch", "z_hidden")
@@ -78,9 +80,18 @@ def make_rollouts(args):
     return rollouts, Controllers.size(args.inputs)
 
 
+def rank_bytes(args) -> float:
+    """Memory of a rank: TensorFlow's, and that of the episodes it plays at once."""
+    rows = dict.fromkeys(KINDS, 0)
+    for kind, count in zip((args.renderer, args.eval_renderer), sizes.of_rank(args), strict=True):
+        rows[kind] = max(rows[kind], min(count, args.batch))
+    return mpi.TENSORFLOW_BYTES + sum(rows[kind] * ROW_BYTES[kind] for kind in KINDS)
+
+
 def main(argv=None):
     args = parse(argv)
-    with mpi.ranks(args.num_worker, args.rank_timeout, mpi.TENSORFLOW_BYTES) as ranks:
+    smaller = "-n/--num_worker or --batch"
+    with mpi.ranks(args.num_worker, args.rank_timeout, rank_bytes(args), smaller) as ranks:
         rollouts, size = make_rollouts(args)
         names = ("inputs", "renderer", "max_length", "eval_renderer", "patience", "precision")
         settings = {name: getattr(args, name) for name in names}

@@ -16,7 +16,7 @@ its gate by more than two standard errors.
 import sys
 from pathlib import Path
 
-from estool import cli, precision, progress
+from estool import cli, memory, precision, progress, seeds
 from estool.errors import UserError
 from estool.mpi import usable_cores
 from estool.verdict import Report, Stage, first_file, same_file
@@ -29,6 +29,7 @@ from model import INPUTS, Z_SIZE, Controllers, WorldModel
 from rnn import MDNRNN
 from vae import VAE
 
+MEAN_FRAMES = 300  # about, of an episode
 PRESETS = {"smoke": {"episodes": 12, "agent_episodes": 4, "frames": 200}, "laptop": {}}
 
 
@@ -47,7 +48,11 @@ def parse(argv=None):
     add("--controller", type=cli.existing_file, help="C (default: the newest log/*.best.json)")
     add("--models", type=Path, default=Path("tf_models"), help="folder of the shipped weights")
     add("--output", type=Path, default=Path("check"), help="folder of the pictures")
-    return cli.parse(parser, PRESETS, argv)
+    args = cli.parse(parser, PRESETS, argv)
+    seeds.check_seeds(0, max(args.episodes, args.agent_episodes))  # too many are found now
+    frames = 2 * MEAN_FRAMES * args.episodes  # in a list, and as one array
+    memory.require(frames * 64 * 64 * 3, f"frames of {args.episodes} episodes", "--episodes")
+    return args
 
 
 class Files:

@@ -11,11 +11,13 @@ import psutil
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from estool import weights
+from estool import mpi, weights
 from estool.errors import UserError
 from estool.rollout import run_rollouts
 from estool.tf import tf
 
+import model
+import train
 from doomreal import DoomReal
 from extract import parse as extract_arguments
 from extract import record_episode
@@ -308,6 +310,30 @@ def test_damaged_recording_is_skipped_counted_and_named(room):
     output = run(room, "python", "series.py", "--preset", "smoke", "--output", "series2")
     assert "1000001.npz" in output and "1 damaged" in output
     bad.unlink()
+
+
+def test_episodes_that_do_not_fit_into_memory_are_refused_before_the_start():
+    base = mpi.TENSORFLOW_BYTES
+    args = ["-n", "2", "--population", "64", "-e", "4", "--eval_episodes", "10"]
+    assert train.rank_bytes(train.parse(args)) == base + 128 * 80e3
+    args += ["--eval_world", "doomreal", "--batch", "100"]
+    assert train.rank_bytes(train.parse(args)) == base + 100 * 80e3 + 5 * 21e6
+    args = ["norender", "--episodes", "100000", "--batch", "100000", "-n", "1"]
+    with pytest.raises(UserError, match=r"needs about 2\.1e\+03 GB of memory.*--batch"):
+        model.main(["doomreal", *args])
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("norender", "--video", "a.mp4"), "--video needs render"),
+        (("render", "--csv", "a.csv"), "--csv needs norender"),
+        (("render", "--policy", "random"), "--policy random needs norender"),
+    ],
+)
+def test_what_the_mode_would_leave_undone_is_refused(flags, said):
+    with pytest.raises(UserError, match=said):
+        model.parse(["doomreal", *flags])
 
 
 @pytest.mark.parametrize(

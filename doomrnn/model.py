@@ -24,13 +24,13 @@ from actions import discretise
 from doomreal import DoomReal
 from doomrnn import TEMPERATURE, Dream
 from rnn import MDNRNN, FastStep, Rows, expected_z
+from row_bytes import GAMES, ROW_BYTES
 from vae import VAE
 
 Z_SIZE, HIDDEN = 64, 512
 HIDDEN_UNITS = 40  # of the controller with a hidden layer (paper, section 3.4)
 Z, C, H = (slice(0, Z_SIZE), slice(Z_SIZE, Z_SIZE + HIDDEN), slice(-HIDDEN, None))
 INPUTS = {"z": (Z,), "zc": (Z, C), "zh": (Z, H), "zch": (Z, C, H), "z_hidden": (Z,)}
-BATCH = 32  # games at once, each a process of 20 MB
 
 
 class Controllers:
@@ -151,7 +151,7 @@ class RealWorld:
         return mu + np.exp(logvar / 2) * normal
 
 
-def simulate(world, controllers: Controllers, seeds: np.ndarray, max_length=None, batch=BATCH):
+def simulate(world, controllers: Controllers, seeds: np.ndarray, max_length=None, batch=GAMES):
     """Episode k is controller k's, with seeds[k]: returns float64 (K,), lengths int64 (K,)."""
     return run_rollouts(world, controllers.act, seeds, max_length, batch)
 
@@ -181,13 +181,13 @@ def parse(argv=None):
     add("--policy", choices=("controller", "random"), default="controller", help="who plays")
     add("--temperature", type=cli.positive_float, default=TEMPERATURE, help="of the dream")
     add("--models", type=Path, default=Path("tf_models"), help="folder of V, M, first latents")
-    add("--batch", type=cli.positive_int, default=BATCH, help="episodes played at once in a rank")
+    add("--batch", type=cli.positive_int, default=GAMES, help="episodes played at once in a rank")
     text = "processes that share the episodes (default: one for each core)"
     add("-n", "--num_worker", type=cli.positive_int, help=text)
     add("--max_length", type=cli.non_negative_int, default=0, help="end episodes here, 0: 2100")
     add("--csv", type=Path, help="write the scores of all episodes here")
     viewer.add_arguments(parser)
-    return cli.parse(parser, argv=argv)
+    return viewer.check_arguments(cli.parse(parser, argv=argv))
 
 
 def load_agent(args) -> tuple[WorldModel, np.ndarray]:
@@ -223,7 +223,10 @@ def main(argv=None):
         watch.run(args, model, Controllers(parameters[None], args.inputs))
         return
     trial_seeds = seeds.test_seeds(args.seed, args.episodes)
-    with mpi.ranks(min(args.num_worker or usable_cores(), args.episodes)) as ranks:
+    count = min(args.num_worker or usable_cores(), args.episodes)
+    rows = min(args.batch, -(-args.episodes // count))
+    needed = mpi.TENSORFLOW_BYTES + rows * ROW_BYTES[args.world]
+    with mpi.ranks(count, rank_bytes=needed, smaller="-n/--num_worker or --batch") as ranks:
         part = score(args, trial_seeds, ranks.share(args.episodes))
         rows = ranks.collect(part, args.episodes)
         if ranks.rank:

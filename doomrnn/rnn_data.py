@@ -82,7 +82,8 @@ def streams(frames: np.ndarray, count: int, steps: int, name: str) -> np.ndarray
     length = (len(frames) // count - 1) // steps * steps + 1
     if length <= 1:
         raise UserError(
-            f"{name}: {len(frames)} frames are too few for {count} streams of {steps} steps"
+            f"{name}: {len(frames)} frames are too few for {count} streams of {steps} steps "
+            "(--batch, --length)"
         )
     return frames[: len(frames) // count * count].reshape(count, -1)[:, :length].T
 

@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from estool import cli, pictures, variants
+from estool import cli, pictures, seeds, variants
 from estool.variants import CONTROLLER, Place, Variant
 from estool.weights import load_controller
 
@@ -132,6 +132,7 @@ def draw_cheating(path: Path, args, temperature: float) -> None:
 
 def main(argv=None):
     args = parse(argv)
+    seeds.test_seeds(args.seed, args.episodes)  # too many are found now, not after the trainings
     place = Place(Path(__file__).parent, args.output, args.generations, args.num_worker)
     results = variants.run(make_variants(args), place)
     random = variants.score(place, random_arguments(args), args.output / "random.csv")

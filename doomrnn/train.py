@@ -15,7 +15,9 @@ scored on selection seeds, and the best one is kept.
 import atexit
 from pathlib import Path
 
-from estool import cli, evolve, mpi
+from estool import cli, evolve, mpi, sizes
+
+from row_bytes import GAMES, ROW_BYTES
 
 GAME = "doomrnn"
 INPUTS = ("z", "zc", "zh", "zch", "z_hidden")
@@ -56,7 +58,7 @@ def make_rollouts(args):
     # Here, because the process that only starts mpirun has no use for TensorFlow.
     from estool import precision
 
-    from model import BATCH, Controllers, RealWorld, WorldModel, make_world, simulate
+    from model import Controllers, RealWorld, WorldModel, make_world, simulate
 
     model = WorldModel.load(args.models)
     dream = make_world("doomrnn", model, args.temperature, precision.resolve(args.precision))
@@ -67,16 +69,25 @@ def make_rollouts(args):
         if kind not in worlds:
             worlds[kind] = RealWorld(model)
             atexit.register(worlds[kind].close)
-        batch = args.batch if kind == "doomrnn" else BATCH
+        batch = args.batch if kind == "doomrnn" else GAMES
         limit = args.max_length if max_length < 0 else min(max_length, args.max_length)
         return simulate(worlds[kind], Controllers(params, args.inputs), seeds, limit, batch)
 
     return rollouts, Controllers.size(args.inputs)
 
 
+def rank_bytes(args) -> float:
+    """Memory of a rank: TensorFlow's, and that of the episodes it plays at once."""
+    rows = {"doomrnn": 0, "doomreal": 0}
+    for kind, episodes in zip((args.world, args.eval_world), sizes.of_rank(args), strict=True):
+        rows[kind] = max(rows[kind], min(episodes, args.batch if kind == "doomrnn" else GAMES))
+    return mpi.TENSORFLOW_BYTES + sum(rows[kind] * ROW_BYTES[kind] for kind in rows)
+
+
 def main(argv=None):
     args = parse(argv)
-    with mpi.ranks(args.num_worker, args.rank_timeout, mpi.TENSORFLOW_BYTES) as ranks:
+    smaller = "-n/--num_worker or --batch"
+    with mpi.ranks(args.num_worker, args.rank_timeout, rank_bytes(args), smaller) as ranks:
         rollouts, size = make_rollouts(args)
         names = ("inputs", "world", "temperature", "max_length", "eval_world", "precision")
         evolve.run(args, ranks, GAME, size, rollouts, {name: getattr(args, name) for name in names})

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import cli, games
+from estool import cli, games, memory
 from estool.errors import UserError
 from estool.lockstep import GymWorld
 from estool.policy import ACTIVATIONS, OUTPUTS, Controllers
 from estool.rollout import run_rollouts
 
 BATCH = 32  # episodes at once in a rank
+ENVIRONMENT_BYTES = 1e6  # of one, about; BipedalWalker has 0.4 million, MuJoCo's have 1.2
 POLICY = ("layers", "activation", "output", "time_factor", "output_noise", "noise_bias")
 
 
@@ -33,9 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--time_factor", type=cli.non_negative_float, help=text)
     text = "1: the outputs have Gaussian noise of a learned size while training"
     add("--output_noise", type=int, choices=(0, 1), help=text + " (default: the game's)")
-    add("--noise_bias", type=float, help="added to half its log-variance (default: the game's)")
-    text = "end episodes after this many steps, -1: only where the environment ends them"
-    add("--max_length", type=int, default=-1, help=text)
+    text = "added to half its log-variance (default: the game's)"
+    add("--noise_bias", type=cli.number(-20, 20), help=text)
+    text = "end episodes after this many steps; -1, 0: only where the environment ends them"
+    add("--max_length", type=cli.whole_number(-1), default=-1, help=text)
     add("--batch", type=cli.positive_int, default=BATCH, help="episodes at once in a rank")
 
 
@@ -93,6 +95,9 @@ class Rollouts:
         if world is None or world.env.num_envs < count:
             if world:
                 world.close()
+            if not self._game.vector:
+                what = f"{count} environments at once"
+                memory.require(ENVIRONMENT_BYTES * count, what, "--batch")
             env = self._game.make_batch(count, shaped)
             world = self._worlds[shaped] = GymWorld(env, self._game.time_factor)
         return world

@@ -15,8 +15,9 @@ def check_losses(losses: np.ndarray, step: int) -> None:
     """UserError where one of `losses` is NaN or infinite: no checkpoint shall be made of that."""
     if not np.isfinite(losses).all():
         raise UserError(
-            f"the loss is no longer finite at step {step}: give a lower --learning_rate; the same "
-            "command goes on from the last checkpoint, and --restart begins anew"
+            f"the loss is no longer finite at step {step}: give a lower --learning_rate or "
+            "--final_rate; the same command goes on from the last checkpoint, and --restart begins "
+            "anew"
         )
 
 

@@ -145,15 +145,18 @@ def whole_number(least: int, most: int = MOST):
     return _number(int, lambda v: least <= v <= most, f"a whole number from {least} to {most}")
 
 
+def number(least: float, most: float):
+    """Argument type: a number from `least` to `most`."""
+    return _number(float, lambda v: least <= v <= most, f"a number from {least:g} to {most:g}")
+
+
 positive_int = whole_number(1)
 non_negative_int = whole_number(0)
-positive_float = _number(
-    float, lambda v: SMALLEST <= v <= LARGEST, f"a number from {SMALLEST:g} to {LARGEST:g}"
-)
+positive_float = number(SMALLEST, LARGEST)
 non_negative_float = _number(
     float, lambda v: v == 0 or SMALLEST <= v <= LARGEST, f"a number from 0 to {LARGEST:g}"
 )
-fraction = _number(float, lambda v: 0 <= v <= 1, "a number from 0 to 1")
+fraction = number(0, 1)
 
 
 def existing_file(text: str) -> Path:

@@ -15,6 +15,8 @@ from estool.strategy import Strategy
 
 __all__ = ["CMAES", "PEPG", "STRATEGIES", "OpenES", "Recipe", "SimpleGA", "Strategy", "make"]
 
+POPULATION_FLAGS = "--population, --num_worker_trial"  # what it comes from
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -57,11 +59,11 @@ def make(
         raise UserError(f"-o/--optimizer: expected one of {', '.join(STRATEGIES)}, found {name!r}")
     recipe = STRATEGIES[name]
     if popsize < 3:
-        raise UserError(f"--population: expected 3 candidates or more, found {popsize}")
+        raise UserError(f"{POPULATION_FLAGS}: expected 3 candidates or more, found {popsize}")
     mirrored = recipe.strategy is OpenES and antithetic
     if popsize % 2 and (recipe.pairs or mirrored):
         hint = " (or --antithetic 0)" if mirrored else ""
-        raise UserError(f"--population: {name} needs an even number{hint}, found {popsize}")
+        raise UserError(f"{POPULATION_FLAGS}: {name} needs an even number{hint}, found {popsize}")
     options = dict(recipe.options)
     if recipe.decays:
         options["sigma_decay"] = sigma_decay

@@ -28,15 +28,13 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import cli, es, locks, memory, seeds, state
+from estool import cli, es, locks, seeds, sizes, state
 from estool.errors import UserError
 from estool.mpi import Ranks
 from estool.progress import Scalars
 from estool.weights import atomic_path
 
 Rollouts = Callable[[np.ndarray, np.ndarray, int, bool], tuple[np.ndarray, np.ndarray]]
-
-POPULATION = 64  # paper, appendix: evolution
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,14 +50,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     count = cli.positive_int
     text = "episodes a candidate plays in a generation"
     add("-e", "--num_episode", type=count, default=16, help=text)
-    add("--population", type=count, help=f"candidates in a generation (default: {POPULATION})")
+    # The reference knows --num_worker_trial alone; beside --population it could contradict it.
+    either = parser.add_mutually_exclusive_group().add_argument
+    text = f"candidates in a generation (default: {sizes.POPULATION})"
+    either("--population", type=count, help=text)
+    text = "candidates of a rank: the population becomes this times the ranks"
+    either("-t", "--num_worker_trial", type=count, help=text)
     text = "ranks, processes that share the work (default: one for each usable core)"
     add("-n", "--num_worker", type=count, help=text)
     text = "seconds after which a rank that has no end of its part of the work is named, with its "
     text += "traceback, and ends the run; 0: never"
     add("--rank_timeout", type=cli.non_negative_float, default=0.0, help=text)
-    text = "candidates of a rank: the population becomes this times the ranks"
-    add("-t", "--num_worker_trial", type=count, help=text)
     text = "generations from one evaluation of the mean to the next"
     add("--eval_steps", type=count, default=25, help=text)
     text = "selection episodes in an evaluation (default: population x episodes)"
@@ -147,21 +148,17 @@ def run(
     `settings` are the room's own values that a continued run must share with its beginning;
     `requirement` is a line in the learning curve. All ranks call this with the same arguments.
 
-    Raises UserError where the checkpoint is damaged or was made with other settings.
+    Raises UserError where the checkpoint is damaged or was made with other settings, and where
+    the flags ask for more than there is (see sizes.py).
     """
     evaluator = Evaluator(ranks, rollouts)
     if ranks.rank > 0:
         evaluator.serve()
         return
-    population = args.population or POPULATION
-    if args.num_worker_trial:
-        population = args.num_worker_trial * ranks.size
+    population = sizes.population(args, ranks.size)
     shared = dict(settings or {}) | _settings(args, population, num_params)
     name = f"{game}.{args.optimizer}.{args.num_episode}.{population}"
-    seeds.selection_seeds(shared["eval_episodes"])  # too many are found now, not in hours
-    pairs = population * args.num_episode
-    what = f"{name}: controllers of {population} candidates in {args.num_episode} episodes"
-    memory.require(8 * (pairs + 4 * population) * num_params, what, "--population or --num_episode")
+    sizes.require(args, name, population, num_params)
     paths = state.Paths(args.directory, name)
     with locks.only_one(paths.checkpoint.parent, name):
         locks.sweep(paths.log.parent)
@@ -210,7 +207,7 @@ def _settings(args: argparse.Namespace, population: int, num_params: int) -> dic
     values = {
         "population": population,
         "num_params": num_params,
-        "eval_episodes": args.eval_episodes or population * args.num_episode,
+        "eval_episodes": sizes.evaluation(args, population),
         "weight_decay": decay,
         **{name: getattr(args, name) for name in names},
     }

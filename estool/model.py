@@ -33,7 +33,12 @@ def parse(argv=None):
     add("--video", type=Path, help="show into this .mp4 or .gif, without a screen")
     text = "processes that share the episodes of a score (default: one for each core)"
     add("-n", "--num_worker", type=cli.positive_int, help=text)
-    return cli.parse(parser, argv=argv)
+    args = cli.parse(parser, argv=argv)
+    if args.norender and args.video:
+        raise UserError("--video needs pictures, found --norender")
+    if args.csv and not args.norender:
+        raise UserError("--csv needs scores: give --norender")
+    return args
 
 
 def load(args) -> tuple:
@@ -76,7 +81,7 @@ def show(game, env, parameters, seed: int, viewer, limit: int) -> tuple[float, i
     controllers = Controllers(game.policy(), parameters[None])
     row, total, steps = np.zeros(1, np.int64), 0.0, 0
     seen, going, done = env.reset(seed=seed)[0], True, False
-    while going and not done and steps != limit:
+    while going and not done and (limit < 1 or steps < limit):
         going = viewer.show(picture(env))
         observation = np.asarray(seen, np.float64)[None]
         if game.time_factor > 0:

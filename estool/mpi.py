@@ -154,11 +154,15 @@ class MPIRanks(Ranks):
 
 @contextlib.contextmanager
 def ranks(
-    count: int | None = None, timeout: float = 0.0, rank_bytes: float = PYTHON_BYTES
+    count: int | None = None,
+    timeout: float = 0.0,
+    rank_bytes: float = PYTHON_BYTES,
+    smaller: str = "-n/--num_worker",
 ) -> Iterator[Ranks]:
     """Run the block in `count` ranks (None: one for each usable core).
 
-    Raises UserError where memory does not suffice for `rank_bytes` each.
+    Raises UserError where memory does not suffice for `rank_bytes` each, which depend on the flags
+    `smaller`.
 
     An exception in any rank ends all of them, with its traceback under `rank R of N on HOST:`
     and status 1; a UserError with its sentence and status 2, Ctrl-C with 130. So does a rank that
@@ -168,7 +172,7 @@ def ranks(
     """
     if _variable(RANK_VARIABLES) is None:
         count = count or usable_cores()
-        memory.require(count * rank_bytes, f"-n {count}: {count} processes", "-n")
+        memory.require(count * rank_bytes, f"-n {count}: the work", smaller)
         if count > 1:
             _become_mpirun(count)
         yield Ranks(timeout)

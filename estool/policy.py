@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 
+from estool import memory
 from estool.errors import UserError
 
 
@@ -48,7 +49,7 @@ class Policy:
         """`layers` are the sizes of the hidden ones, `observation_size` counts a time input.
 
         Raises UserError for an action space that is neither discrete nor a vector, and for an
-        output that does not suit it.
+        output that does not suit it or a network that does not fit into memory.
         """
         self.discrete = isinstance(action_space, Discrete)
         vector = isinstance(action_space, Box) and len(action_space.shape) == 1
@@ -61,6 +62,7 @@ class Policy:
         self.sizes = (observation_size, *layers, outputs)
         self.activation, self.output = activation, output
         self.output_noise, self.noise_bias = output_noise, noise_bias
+        memory.require(8 * self.num_params, f"a network of layers {self.sizes}", "--layers")
         if vector:
             self.low = np.asarray(action_space.low, np.float64)
             self.high = np.asarray(action_space.high, np.float64)

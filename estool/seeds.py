@@ -37,7 +37,7 @@ test_seeds.__test__ = False
 def _consecutive(allowed: range, name: str, first: int, count: int) -> np.ndarray:
     if count < 1 or first < allowed.start or first + count > allowed.stop:
         raise UserError(
-            f"{name} seeds run from {allowed.start} to {allowed.stop - 1}, "
-            f"found {count} from {first}"
+            f"{name} seeds run from {allowed.start} to {allowed.stop - 1}, found {count} from "
+            f"{first}: give a smaller seed, or fewer episodes"
         )
     return np.arange(first, first + count, dtype=np.int64)

@@ -55,7 +55,7 @@ class Paths:
 def begin(paths: Paths, settings: dict, restart: bool) -> State:
     """The state to continue from, or a fresh one; files of another run are moved aside."""
     if paths.checkpoint.exists() and not restart:
-        state = _load(paths.checkpoint)
+        state = _load(paths.checkpoint, advice=": give --restart to start afresh")
         for key in settings | state.settings:
             then, now = state.settings.get(key), settings.get(key)
             if then != now:
@@ -87,7 +87,7 @@ def _first_strategy(settings: dict, seed: int) -> es.Strategy:
     )
     source = Path(settings.get("init_opt", ""))
     if source.suffix == ".pkl":
-        other = _load(source).strategy
+        other = _load(source, "--init_opt ").strategy
         expected, found = (
             f"{type(one).__name__} of {one.num_params} parameters and {one.popsize} candidates"
             for one in (strategy, other)
@@ -100,16 +100,18 @@ def _first_strategy(settings: dict, seed: int) -> es.Strategy:
     return strategy
 
 
-def _load(path: Path) -> State:
+def _load(path: Path, flag: str = "", advice: str = "") -> State:
+    """The state in a checkpoint, which `flag` has named; UserError, with `advice`, without one."""
     try:
         with path.open("rb") as file:
             state = pickle.load(file)
-        if not isinstance(state, State):
-            raise TypeError(f"it holds a {type(state).__name__}")
+        found = f"a {type(state).__name__}"
     except Exception as error:  # a damaged pickle can raise anything
+        state, found = None, f"a damaged file ({error or type(error).__name__})"
+    if not isinstance(state, State):
         raise UserError(
-            f"{path} is no checkpoint that can be read ({error}): give --restart to start afresh"
-        ) from error
+            f"{flag}{path}: expected the checkpoint of an evolution, found {found}{advice}"
+        )
     return state
 
 

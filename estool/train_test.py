@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -141,7 +142,7 @@ def test_without_an_agent_a_random_one_plays(capsys):
         (("train.py", "CartPole-v1", "-o", "adam"), "argument -o/--optimizer: invalid choice"),
         (
             ("train.py", "CartPole-v1", "-n", 1, "-o", "ses", "--population", 7),
-            "--population: ses needs an even number, found 7",
+            "--population, --num_worker_trial: ses needs an even number, found 7",
         ),
         (("model.py", "CartPole-v1", "nothing.json"), "expected a file, found nothing"),
     ],
@@ -150,6 +151,27 @@ def test_bad_input_is_a_sentence(tmp_path, command, expected):
     done = start(*command, *(("--directory", tmp_path) if command[0] == "train.py" else ()))
     assert done.returncode == 2 and expected in done.stderr
     assert done.stderr.count("\n") == 1 and not list(tmp_path.rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--noise_bias", "nan"], "--noise_bias: expected a number from -20 to 20, found 'nan'"),
+        (["--max_length", "-2"], "--max_length: expected a whole number from -1"),
+        (["--layers", "2147483647", "2147483647"], "GB of memory.*--layers"),
+        (["--norender", "--video", "a.mp4"], "--video needs pictures, found --norender"),
+        (["--csv", "a.csv"], "--csv needs scores: give --norender"),
+        (["0", "--norender", "-n", "1", "--episodes", "100001"], "test seeds .* fewer episodes"),
+    ],
+)
+def test_flags_that_cannot_be_or_go_together_are_refused(tmp_path, capsys, flags, said):
+    agent = []
+    if "--episodes" in flags:
+        save_controller(tmp_path / "a.json", np.zeros(10))
+        agent = [str(tmp_path / "a.json")]
+    with pytest.raises((SystemExit, UserError)) as caught:
+        model.main(["CartPole-v1", *agent, *flags])
+    assert re.search(said, capsys.readouterr().err + str(caught.value))
 
 
 def test_damaged_settings_beside_an_agent_are_named(tmp_path):

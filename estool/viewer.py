@@ -26,6 +26,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--expected", action="store_true", help=text)
 
 
+def check_arguments(args: argparse.Namespace) -> argparse.Namespace:
+    """UserError where render or norender leaves undone what another flag asks for."""
+    if args.mode == "render":
+        asked, other = {"--csv": args.csv, "--policy random": args.policy == "random"}, "norender"
+    else:
+        names = ("video", "gif", "strip", "expected")
+        asked, other = {f"--{name}": getattr(args, name) for name in names}, "render"
+    named = [flag for flag, value in asked.items() if value]
+    if named:
+        raise UserError(f"{named[0]} needs {other}, found {args.mode}")
+    return args
+
+
 def files(args: argparse.Namespace) -> list[Path]:
     """The video files that the command line asks for."""
     return [path for path in (args.video, args.gif) if path]
