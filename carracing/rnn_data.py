@@ -16,19 +16,14 @@ from estool.recordings import check_latents, load_arrays
 class Series:
     """The encoded episodes: mu and logvar float16 (N, F, Z), action float16 (N, F, A)."""
 
-    def __init__(self, path: Path, z_size: int = 32, action_size: int = 3):
-        """Raises UserError naming the file where it is missing, damaged or of another form."""
-        self.mu, self.logvar, self.action = load_arrays(path, ("mu", "logvar", "action"))
-        check_latents(path, self.mu, self.logvar, self.action)
-        episodes = self.mu.shape[:2]
-        expected = [(*episodes, z_size), (*episodes, z_size), (*episodes, action_size)]
-        found = [self.mu.shape, self.logvar.shape, self.action.shape]
-        if found != expected or self.mu.ndim != 3 or len(self.mu) < 2:
-            raise UserError(
-                f"{path}: expected mu, logvar, action of shapes {expected} and at least 2 "
-                f"episodes, found {found}"
-            )
-        self.path = path
+    def __init__(self, *paths: Path, z_size: int = 32, action_size: int = 3):
+        """Of all `paths`; UserError naming a file that is missing, damaged or of another form."""
+        parts = [_load(path, z_size, action_size) for path in paths]
+        frames = [part[0].shape[1] for part in parts]
+        if len(set(frames)) > 1:
+            raise UserError(f"{', '.join(map(str, paths))}: episodes of {frames} frames do not mix")
+        self.mu, self.logvar, self.action = map(np.concatenate, zip(*parts, strict=True))
+        self.path = ", ".join(map(str, paths))
 
     def split(self, held_out: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Episodes for training and `held_out` for testing, at most a quarter of all."""
@@ -62,6 +57,22 @@ class Series:
                 "steps (--length)"
             )
         return count
+
+
+def _load(path: Path, z_size: int, action_size: int) -> list[np.ndarray]:
+    """mu, logvar and action of one series.npz, checked."""
+    arrays = load_arrays(path, ("mu", "logvar", "action"))
+    mu, logvar, action = arrays
+    check_latents(path, mu, logvar, action)
+    episodes = mu.shape[:2]
+    expected = [(*episodes, z_size), (*episodes, z_size), (*episodes, action_size)]
+    found = [mu.shape, logvar.shape, action.shape]
+    if found != expected or mu.ndim != 3 or len(mu) < 2:
+        raise UserError(
+            f"{path}: expected mu, logvar, action of shapes {expected} and at least 2 "
+            f"episodes, found {found}"
+        )
+    return arrays
 
 
 def passes(

@@ -56,7 +56,8 @@ def parse(argv=None):
     add("--seed", type=cli.non_negative_int, default=0, help="fixes weights, order and noise")
     add("--weights", type=cli.existing_file, help="an rnn.json to begin with, not at random")
     add("--restart", action="store_true", help="begin anew, over an earlier checkpoint")
-    add("--series", type=Path, default=Path("series/series.npz"), help="encoded episodes")
+    default = [Path("series/series.npz")]
+    add("--series", type=Path, nargs="+", default=default, help="encoded episodes, all of these")
     add("--vae", type=Path, default=Path("tf_vae/vae.json"), help="V, to draw dream.png")
     add("--output", type=Path, default=Path("tf_rnn"), help="folder of the results")
     add("--initial_z", type=Path, default=Path("tf_initial_z/initial_z.json"), help="first latents")
@@ -252,14 +253,14 @@ def main(argv=None):
 
 def train(args) -> None:
     """All of the work, with `args.output` to ourselves."""
-    series = Series(args.series, Z_SIZE)
+    series = Series(*args.series)
     episodes, held_out = series.split(args.held_out, args.seed)
     towers = precision.use_towers()
     dtype = tf.as_dtype(precision.resolve(args.precision))
     work = 20_000 * args.batch * args.length + 600_000_000  # what a step keeps for its gradient
     memory.require(work / 4, f"a batch of {args.batch} x {args.length}", "--batch or --length")
     print(
-        f"{args.series}: {len(series.mu)} episodes of {series.mu.shape[1]} frames, "
+        f"{series.path}: {len(series.mu)} episodes of {series.mu.shape[1]} frames, "
         f"{len(held_out)} held out; {dtype.name}; "
         f"needs about {(series.memory() + work) / 1e9:.1f} GB of memory and 0.1 GB of disk"
     )

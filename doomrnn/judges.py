@@ -102,7 +102,7 @@ def judge_series(path: Path, folder: Path, vae: VAE) -> Stage:
     """Was series.npz encoded by this V?"""
     if not (path.is_file() and folder.is_dir()):
         return Stage("series", [], text=f"no {path} with its recordings here")
-    series, source = Series(path, Z_SIZE), Recordings(folder, ())
+    series, source = Series(path), Recordings(folder, ())
     episode = source.load(source.paths[0])
     if episode is None or len(episode[0]) != series.length[0]:
         return Stage("series", [], text=f"{path} does not begin with {source.paths[0]}")

@@ -24,23 +24,12 @@ class Series:
     that the clock ended: whether it would have gone on is unknown, and M is not told an end there.
     """
 
-    def __init__(self, path: Path, z_size: int = 64):
-        """Raises UserError naming the file where it is missing, damaged or of another form."""
-        names = ("mu", "logvar", "action", "length")
-        self.mu, self.logvar, action, self.length = load_arrays(path, names)
-        lengths = self.length
-        if lengths.dtype.kind not in "iu" or lengths.ndim != 1 or not (lengths > 0).all():
-            raise UserError(f"{path}: expected whole lengths above 0, one for each episode")
-        check_latents(path, self.mu, self.logvar, action)
-        frames = int(lengths.sum())
-        expected = [(frames, z_size), (frames, z_size), (frames,)]
-        found = [self.mu.shape, self.logvar.shape, action.shape]
-        if found != expected or len(lengths) < 2:
-            raise UserError(
-                f"{path}: expected mu, logvar, action of shapes {expected} and at least 2 "
-                f"episodes, found {found} and {len(lengths)}"
-            )
-        self.path = path
+    def __init__(self, *paths: Path, z_size: int = 64):
+        """Of all `paths`; UserError naming a file that is missing, damaged or of another form."""
+        parts = zip(*(_load(path, z_size) for path in paths), strict=True)
+        self.mu, self.logvar, action, self.length = map(np.concatenate, parts)
+        self.path = ", ".join(map(str, paths))
+        frames = len(action)
         self.action = discretise(action)
         self.start = np.cumsum(self.length) - self.length
         self.restart = np.zeros(frames, np.float32)
@@ -77,6 +66,24 @@ class Series:
         }
 
 
+def _load(path: Path, z_size: int) -> list[np.ndarray]:
+    """mu, logvar, action and length of one series.npz, checked."""
+    arrays = load_arrays(path, ("mu", "logvar", "action", "length"))
+    mu, logvar, action, lengths = arrays
+    if lengths.dtype.kind not in "iu" or lengths.ndim != 1 or not (lengths > 0).all():
+        raise UserError(f"{path}: expected whole lengths above 0, one for each episode")
+    check_latents(path, mu, logvar, action)
+    frames = int(lengths.sum())
+    expected = [(frames, z_size), (frames, z_size), (frames,)]
+    found = [mu.shape, logvar.shape, action.shape]
+    if found != expected or len(lengths) < 2:
+        raise UserError(
+            f"{path}: expected mu, logvar, action of shapes {expected} and at least 2 "
+            f"episodes, found {found} and {len(lengths)}"
+        )
+    return arrays
+
+
 def streams(frames: np.ndarray, count: int, steps: int, name: str) -> np.ndarray:
     """Frames cut into `count` streams for whole chunks of `steps`: (chunks * steps + 1, count)."""
     length = (len(frames) // count - 1) // steps * steps + 1
@@ -99,7 +106,7 @@ def passes(
     epoch, chunk = position
     while True:
         order = np.random.default_rng([seed, 1, epoch]).permutation(episodes)
-        frames = streams(series.frames(order), count, steps, str(series.path))
+        frames = streams(series.frames(order), count, steps, series.path)
         chunks = (len(frames) - 1) // steps
         while chunk < chunks:
             part = frames[chunk * steps : (chunk + 1) * steps + 1]

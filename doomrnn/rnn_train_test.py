@@ -62,11 +62,19 @@ def test_an_end_by_the_clock_is_no_death(tmp_path):
     assert set(np.unique(series.action)) == {-1, 0, 1}
 
 
+def test_two_series_are_one_after_the_other(tmp_path, path):
+    both = Series(path, write(tmp_path / "agent.npz", [20, GAME_LENGTH]))
+    assert both.length.tolist() == [*LENGTHS, 20, GAME_LENGTH]
+    assert both.start[-2:].tolist() == [sum(LENGTHS), sum(LENGTHS) + 20]
+    assert both.mu[both.start[-1], 0] == 20  # names the frame in its own file
+    assert np.flatnonzero(both.known == 0).tolist() == [len(both.mu) - 1]
+
+
 def test_bad_series_are_named(tmp_path, path):
     with pytest.raises(UserError, match=r"none\.npz"):
         Series(tmp_path / "none.npz")
     with pytest.raises(UserError, match=r"series\.npz.*\(316, 32\)"):
-        Series(path, 32)
+        Series(path, z_size=32)
     with pytest.raises(UserError, match="316 frames are too few for 100 streams"):
         streams(np.arange(316), 100, 64, "x")
 

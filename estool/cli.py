@@ -109,6 +109,8 @@ def save_settings(path: str | os.PathLike, args: argparse.Namespace) -> None:
 
 
 def _plain(value):
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
