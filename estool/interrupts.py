@@ -51,6 +51,22 @@ def held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextlib.contextmanager
+def deadly(seconds: int) -> Iterator[None]:
+    """In the block SIGINT, SIGTERM and the end of so many `seconds` end the process at once.
+
+    For C code that waits for another process: Python would hear of a signal only after it.
+    """
+    previous = {number: signal.signal(number, signal.SIG_DFL) for number in _heard()}
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
 def raise_on_sigterm() -> None:
     """From now on SIGTERM raises KeyboardInterrupt, as Ctrl-C does: games are closed, ranks end."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import memory
+from estool import interrupts, memory
 from estool.errors import FAULTS, UserError, exit_status, sentence
 
 # Ranks that each start as many threads as there are cores slow each other down severalfold.
@@ -36,6 +36,7 @@ THREADS = (
 )
 PYTHON_BYTES = 30e6  # of its own that a rank has with numpy and MPI loaded
 TENSORFLOW_BYTES = 200e6  # and with TensorFlow
+START_TIMEOUT = 600  # seconds after which a rank no longer waits for others to start
 GRACE = 2.0  # seconds between a rank's own timeout and what rank 0 says of its silence
 LONGEST_PAUSE = 2e-3  # seconds between two looks for a message
 # What mpirun tells its processes: MPICH and Intel MPI, Open MPI.
@@ -178,16 +179,18 @@ def ranks(
         yield Ranks(timeout)
         return
     _limit_threads()
-    world = _world()
-    if world.Get_size() == 1:
-        yield Ranks(timeout)
-        return
+    world = None
     try:
-        yield MPIRanks(world, timeout)
+        world = _world()
+        yield MPIRanks(world, timeout) if world.Get_size() > 1 else Ranks(timeout)
     except BaseException as error:
         if isinstance(error, SystemExit) and error.code in (0, None):
             raise
-        _end_all(error, world.Get_rank(), world.Get_size())
+        if world is None and not isinstance(error, KeyboardInterrupt):
+            raise  # said by rank 0, where all ranks have met it
+        if world is not None and world.Get_size() == 1:
+            raise
+        _end_all(error, int(_variable(RANK_VARIABLES)), int(_variable(SIZE_VARIABLES) or 1))
 
 
 def _end_all(error: BaseException, rank: int, size: int) -> None:
@@ -260,7 +263,9 @@ def _world():
     """MPI.COMM_WORLD; UserError where mpirun and mpi4py do not know each other."""
     started = int(_variable(SIZE_VARIABLES) or os.environ.get("ESTOOL_RANKS", 1))
     try:
-        with warnings.catch_warnings():
+        # A rank that ended before this point would be waited for in it, for ever and without
+        # ears: mpirun minds the end of such a rank only where a signal ended it.
+        with warnings.catch_warnings(), interrupts.deadly(START_TIMEOUT):
             warnings.simplefilter("ignore")  # of a mismatch; it is explained better below
             from mpi4py import MPI
     except (ImportError, RuntimeError) as error:

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,24 @@ def test_a_signal_leaves_no_rank_behind_and_a_whole_checkpoint(tmp_path, kind):
     rows = history.load_history(tmp_path / "log/toy.cma.3.6.hist.json")
     done = run(tmp_path, "-n", "1", "--generations", str(len(rows) + 2))
     assert done.returncode == 0 and "continuing after generation" in done.stdout
+
+
+def test_ctrl_c_ends_a_rank_that_waits_for_another_to_start(tmp_path):
+    code = (
+        "import os, time\nfrom estool import cli, mpi\n"
+        "print(os.getpid(), flush=True)\n"
+        "if os.environ['PMI_RANK'] == '1': time.sleep(60)\n"  # Ctrl-C ends it with status 130
+        "cli.run(lambda: mpi.ranks(2).__enter__())"
+    )
+    start = [MPIRUN, "-n", "2", sys.executable, "-c", code]
+    with subprocess.Popen(
+        start, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        numbers = [int(process.stdout.readline()) for _ in range(2)]
+        time.sleep(1)  # one of them is inside MPI's start by now
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=20) != 0
+    assert not any(Path(f"/proc/{number}").exists() for number in numbers)
 
 
 def test_ranks_that_do_not_see_each_other_are_explained(tmp_path):

@@ -50,9 +50,10 @@ def require(args: argparse.Namespace, name: str, candidates: int, num_params: in
             f"selection seeds: give a smaller {given}"
         )
     pairs = candidates * args.num_episode
-    rows = pairs + 4 * candidates + args.average
+    # a controller for each episode, also in float32; the strategy's copies; means that are kept
+    needed = (12 * pairs + 32 * candidates + 8 * args.average) * num_params
     what = f"{name}: controllers of {candidates} candidates in {args.num_episode} episodes"
-    memory.require(8 * rows * num_params, what, SMALLER)
+    memory.require(needed, what, SMALLER)
     if args.optimizer == "cma":
         what = f"{name}: the covariance of {num_params} parameters"
         memory.require(8 * MATRICES * num_params**2, what, "network (--layers), or -o cma_diagonal")

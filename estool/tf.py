@@ -10,13 +10,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 @contextlib.contextmanager
 def quiet():
-    """Drop what C code writes to standard error in the block; show it if the block fails."""
+    """Drop what C code writes to standard error in the block; show it if the block fails.
+
+    Ctrl-C is no failure.
+    """
     with tempfile.TemporaryFile() as kept:
         saved = os.dup(2)
         os.dup2(kept.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             kept.seek(0)
             os.write(saved, kept.read())
             raise

@@ -58,8 +58,12 @@ def _reason(error: OSError, folder: Path) -> str:
 
 
 def write_json(path: str | os.PathLike, value, indent: int | None = None) -> None:
-    """Write `value` as json; ValueError where it holds NaN or infinity."""
-    write_text(path, json.dumps(value, indent=indent, allow_nan=False) + "\n")
+    """Write `value` as json; UserError where it holds NaN or infinity."""
+    try:
+        text = json.dumps(value, indent=indent, allow_nan=False)
+    except ValueError as error:
+        raise UserError(f"{path} was not written: it would hold NaN or infinity") from error
+    write_text(path, text + "\n")
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

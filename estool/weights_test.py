@@ -59,6 +59,8 @@ def test_missing_file_is_named(tmp_path):
 def test_weights_with_nan_are_not_written(tmp_path):
     with pytest.raises(UserError, match="array 1 holds NaN"):
         weights.save_weights(tmp_path / "a.json", [np.zeros(2), np.array([np.nan])])
+    with pytest.raises(UserError, match=r"a\.json was not written: it would hold NaN"):
+        weights.write_json(tmp_path / "a.json", {"loss": np.inf})
     assert not list(tmp_path.iterdir())
 
 
