@@ -7,19 +7,23 @@ start with one sentence that names the file or flag, and with status 2; no file 
 import dataclasses
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from interruptions import MAKERS, ROOT, Rooms, stages
+from interruptions import MAKERS, ROOT, UNFINISHED, Rooms, stages
 from processes import Command, Ended
 
 NUMBERS = (
     *("0", "-1", "-0.5", "2.5", "2147483648", "9999999999999", "1" + 40 * "0", "1e400"),
     *("nan", "inf", "-inf", "abc", "", " ", "0x10", "1,5", "None", "1e-300", "1e300"),
+    *("1", "100001", "2147483647", "1e-9", "1e9"),  # possible for some
 )
+NUMERIC = ("positive_int", "non_negative_int", "positive_float", "non_negative_float")
+NUMERIC += ("fraction", "whole_number", "number", "count")  # argument types
 WORKS = 6.0  # seconds after which a command with an odd but possible flag may be told to end
 
 
@@ -52,7 +56,7 @@ def refused(ended: Ended, named: str) -> list[str]:
     lines = [line for line in ended.output.splitlines() if line.strip()]
     if ended.status != 2:
         faults.append(f"status {ended.status} in place of 2")
-    if not lines or named not in lines[-1]:
+    if not lines or named.lstrip("-") not in lines[-1]:
         faults.append(f"the last line does not name {named}")
     if sum(".py: " in line for line in lines) != 1:
         faults.append("not one sentence")
@@ -63,31 +67,35 @@ def refused(ended: Ended, named: str) -> list[str]:
 
 
 def scripts() -> list[tuple[list[str], list[str]]]:
-    """Commands and their numeric flags, by the argument types that their sources name."""
-    kinds = ("positive_int", "non_negative_int", "positive_float", "non_negative_float")
-    kinds += ("fraction", "whole_number", "type=count")
+    """Commands and their numeric flags, by the argument types in their sources."""
     result = []
-    loop = _flags(ROOT / "estool/evolve.py", kinds)
+    loop, agent = (_flags(ROOT / f"estool/{name}.py") for name in ("evolve", "agents"))
     for room in ("carracing", "doomrnn"):
         for name in ("extract", "series", "vae_train", "rnn_train", "train"):
             path = ROOT / room / f"{name}.py"
-            flags = _flags(path, kinds) + (loop if name == "train" else [])
+            flags = _flags(path) + (loop if name == "train" else [])
             more = ["-n", "1"] if name == "train" else []
             result.append((["python", str(path), "--preset", "smoke", *more], flags))
     path = ROOT / "estool/toy.py"
     result.append((["python", str(path), "--generations", "3", "-n", "1"], loop))
-    result.append((["python", str(ROOT / "estool/train.py"), "CartPoleSwingUp-v0"], loop))
+    cart = "CartPoleSwingUp-v0"
+    result.append((["python", str(ROOT / "estool/train.py"), cart, "-n", "1"], loop + agent))
+    path = ROOT / "estool/model.py"
+    names = _flags(path) + agent
+    result.append((["python", str(path), cart, "--norender", "-n", "1"], names))
     worlds = {"carracing": [], "doomrnn": ["doomrnn"]}
     for room, world in worlds.items():
         path = ROOT / room / "model.py"
-        result.append((["python", str(path), *world, "norender"], _flags(path, kinds)))
+        command = ["python", str(path), *world, "norender", "-n", "1"]
+        result.append((command, _flags(path)))
     return result
 
 
-def _flags(path: Path, kinds: Sequence[str]) -> list[str]:
-    lines = path.read_text().replace("add(\n        ", "add(").splitlines()
-    words = [w for line in lines if any(k in line for k in kinds) for w in line.split('"')]
-    return sorted({word for word in words if word.startswith("--")})
+def _flags(path: Path) -> list[str]:
+    """The long names of those that `path` adds with a numeric type."""
+    pattern = rf'\(\s*((?:"-[^"]+",\s*)+)type=(?:cli\.)?(?:{"|".join(NUMERIC)})\b'
+    added = re.findall(pattern, path.read_text())
+    return sorted({name for names in added for name in re.findall(r"--\w+", names)})
 
 
 def flags(rooms: Rooms, rng: np.random.Generator, folder: Path) -> Outcome:
@@ -98,7 +106,8 @@ def flags(rooms: Rooms, rng: np.random.Generator, folder: Path) -> Outcome:
     before = snapshot(folder)
     given = f"{Path(command[1]).parent.name} {Path(command[1]).name} {name}={value!r}"
     ended = run([*command, f"{name}={value}"], folder, WORKS)
-    if f"argument {name}: expected" not in ended.output:  # a number that is possible: now for real
+    if not re.search(rf"argument \S*{name}: expected", ended.output):
+        # a number that is possible: now for real
         _furnish(rooms, command, folder)
         before = snapshot(folder)
         ended = run([*command, f"{name}={value}"], folder, WORKS)
@@ -107,8 +116,12 @@ def flags(rooms: Rooms, rng: np.random.Generator, folder: Path) -> Outcome:
         faults = [fault.split("\n")[0] for fault in refused(ended, name)]
         if snapshot(folder) != before:
             faults.append("files were changed")
+    elif name == "--rank_timeout" and ended.status == 1 and name in ended.output:
+        return Outcome([given], faults)  # a share of the work took longer: it has left at once
     elif ended.status not in (0, 130, -15):  # it is a possible value: the work began
         faults.append(f"status {ended.status}")
+    if left := [path.name for kind in UNFINISHED for path in folder.rglob(kind)]:
+        faults.append(f"left behind {left}")
     return Outcome([given], [f"{given}: {fault}\n{ended.output}" for fault in faults])
 
 
@@ -136,6 +149,14 @@ WRONG = (  # what does not fit together, or names nothing: a command, and what i
     (["doomrnn/train.py", "--preset", "huge"], "--preset"),
     (["doomrnn/train.py", "--eval_episodes", "200000", "-n", "1"], "selection seeds"),
     (["doomrnn/train.py", "--max_lenght", "5"], "--max_lenght"),
+    (["carracing/train.py", "-n", "16", "-t", "2", "--population", "64"], "--population"),
+    (["estool/toy.py", "-n", "1", "--average", "5", "--generations", "3"], "--average"),
+    (["doomrnn/model.py", "doomrnn", "norender", "--video", "a.mp4"], "--video"),
+    (["carracing/model.py", "render", "--csv", "a.csv"], "--csv"),
+    (["doomrnn/model.py", "doomrnn", "norender", "--episodes", "100001"], "episodes"),
+    (["doomrnn/check.py", "--episodes", "100001"], "--episodes"),
+    (["doomrnn/temperatures.py", "--episodes", "100001"], "--episodes"),
+    (["carracing/ablation.py", "--seed", "99999"], "--seed"),
     (["carracing/vae_train.py", "--record", "nowhere"], "nowhere"),
     (["doomrnn/series.py", "--vae", "nowhere.json"], "nowhere.json"),
     (["doomrnn/rnn_train.py", "--series", "nowhere.npz"], "nowhere.npz"),
@@ -266,18 +287,17 @@ def _break_text(rng, text: str) -> str:
 
 
 def _put(value: str) -> Callable:
-    """Some number of the file becomes `value`."""
+    """Some number of the file becomes `value`, but not the score that ends a controller."""
 
     def damage(rng, text: str) -> str:
-        lines = text.split("\n")
-        places = [i for i, line in enumerate(lines) if line.strip(" ,").lstrip("-")[:1].isdigit()]
-        place = places[rng.integers(len(places))]
-        lines[place] = value + ("," if lines[place].endswith(",") else "")
-        return "\n".join(lines)
+        start = rng.integers(int(0.9 * len(text)))
+        found = NUMBER.search(text, start) or NUMBER.search(text)
+        return text[: found.start()] + value + text[found.end() :]
 
     return damage
 
 
+NUMBER = re.compile(r"(?<=[\s\[,])-?\d[^\s\],]*")
 DAMAGED_JSON = {
     "empty": lambda rng, text: "",
     "cut short": _break_text,
@@ -363,18 +383,19 @@ def _damage_series(rng, data: bytes) -> tuple[str, bytes]:
 
 
 def results(rooms: Rooms, rng: np.random.Generator, folder: Path) -> Outcome:
-    """A damaged series.npz, checkpoint of V, of M or of an evolution."""
-    target = str(rng.choice(["series", "vae", "rnn", "evolution"]))
+    """A damaged series.npz, checkpoint of V, of M or of an evolution, or strategy to start from."""
+    target = str(rng.choice(["series", "vae", "rnn", "evolution", "init_opt"]))
     room = str(rng.choice(["carracing", "doomrnn"]))
     names = {"series": "rnn_train.py", "vae": "vae_train.py", "rnn": "rnn_train.py"}
-    name = "estool toy.py" if target == "evolution" else f"{room} {names[target]}"
+    name = f"{room} {names[target]}" if target in names else "estool toy.py"
     stage = next(one for one in stages() if one.name == name)
     rooms.prepare(stage, folder)
     if target == "series":
         path = folder / "series/series.npz"
         source = path
-    elif target == "evolution":
-        path = folder / "checkpoint/toy.cma.16.9.pkl"
+    elif target not in names:
+        other = target == "init_opt"
+        path = folder / ("strategy.pkl" if other else "checkpoint/toy.cma.16.9.pkl")
         source = rooms.made_by(name) / "checkpoint/toy.cma.16.9.pkl"
     else:
         path = folder / f"tf_{target}/checkpoint.npz"
@@ -384,7 +405,8 @@ def results(rooms: Rooms, rng: np.random.Generator, folder: Path) -> Outcome:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     before = snapshot(folder)
-    command = [word if word != "3" else "1" for word in stage.command]
+    command = [*stage.command, *(["-n", "1"] if target not in names else [])]
+    command += ["--init_opt", "strategy.pkl"] if target == "init_opt" else []
     faults = refused(run(command, folder), path.name)
     changed = [n for n, data in snapshot(folder).items() if before.get(n, data) != data]
     if changed:

@@ -3,12 +3,14 @@
   python faults.py --rounds 20                     all of it
   python faults.py --rounds 50 --only 'extract|toy'      what matches this
   python faults.py --list                          the names
+  python faults.py --table a.json b.json           the table of what is counted in these
 
 A round is one of these: a stage that is interrupted up to twelve times at random moments, started
 again with the same command, and compared with a run that was left alone; a handful of bad files or
-flags; a bad place to run in. Prints a line for each round and then a table, and with --output
-appends the counts to a json file, from which `--table FILE` prints the table of all runs in it.
-Exit status 1 where anything was lost, left behind or answered with a traceback.
+flags; a bad place to run in. Prints a line for each round and then a table. With --output the
+counts are added to those of a json file after each round, so that a long run can be split into
+several of other seeds or other rounds. Exit status 1 where anything was lost, left behind or
+answered with a traceback. A round's CPU time lacks that of processes whose parents were killed.
 """
 
 import re
@@ -16,6 +18,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -42,7 +45,8 @@ def parse(argv=None):
     text = "keep the runs that were left alone here, for later starts of the same code"
     add("--rooms", type=Path, help=text)
     add("--output", type=Path, help="add the counts to this json file")
-    add("--table", type=Path, help="print the table of such a file and end")
+    text = "print the table of such files, added up, and end"
+    add("--table", type=cli.existing_file, nargs="+", metavar="FILE", help=text)
     return cli.parse(parser, argv=argv)
 
 
@@ -78,18 +82,34 @@ def catalogue() -> list[tuple[str, float, object]]:
 
 
 class Tally:
-    """How often what was tried, and what did not survive it."""
+    """How often what was tried, what did not survive it, and which runs are counted in it."""
 
-    def __init__(self, saved: dict | None = None):
-        saved = saved or {}
-        self.tried = {row: Counter(counts) for row, counts in saved.get("tried", {}).items()}
-        self.failed = Counter(saved.get("failed", {}))
+    def __init__(self):
+        self.tried: dict[str, Counter] = {}
+        self.failed: Counter = Counter()
+        self.runs: list[str] = []
+
+    def merge(self, path: Path) -> None:
+        """Add what another one has saved; UserError where it is none, or counts a run twice."""
+        saved = read_json(path)
+        try:
+            tried = {row: Counter(counts) for row, counts in saved["tried"].items()}
+            failed, runs = Counter(saved["failed"]), list(saved["runs"])
+        except (TypeError, KeyError, AttributeError) as error:
+            raise UserError(f"{path}: expected counts of --output, found another file") from error
+        if twice := set(runs) & set(self.runs):
+            raise UserError(f"{path}: the run {min(twice)} is counted already")
+        for row, counts in tried.items():
+            self.tried.setdefault(row, Counter()).update(counts)
+        self.failed.update(failed)
+        self.runs += runs
 
     def add(self, row: str, column: str, count: int) -> None:
         self.tried.setdefault(row, Counter())[column] += count
 
     def save(self, path: Path) -> None:
-        write_json(path, {"tried": self.tried, "failed": self.failed}, indent=1)
+        values = {"tried": self.tried, "failed": self.failed, "runs": self.runs}
+        write_json(path, values, indent=1)
 
     def table(self) -> str:
         """In Markdown: interruptions by kind, then the rest."""
@@ -116,17 +136,28 @@ class Tally:
 
 def main(argv=None):
     args = parse(argv)
+    tally = Tally()
     if args.table:
-        print(Tally(read_json(args.table)).table())
+        for path in args.table:
+            tally.merge(path)
+        print(tally.table())
         return
-    rounds = [entry for entry in catalogue() if re.search(args.only, entry[0])]
+    try:
+        rounds = [entry for entry in catalogue() if re.search(args.only, entry[0])]
+    except re.error as error:
+        raise UserError(f"--only {args.only!r} is no regular expression ({error})") from error
     if args.list:
         print("\n".join(name for name, _, _ in rounds))
         return
     if not rounds:
         raise UserError(f"--only: no round has {args.only!r} in its name; see --list")
+    if args.output and args.output.exists():
+        tally.merge(args.output)
+    run = f"--seed {args.seed} --only {args.only!r}"
+    if run in tally.runs:  # it would try the same once more
+        raise UserError(f"{args.output} counts {run} already: give another --seed")
+    tally.runs.append(run)
     processes.load_what_stages_load()
-    tally = Tally(read_json(args.output) if args.output and args.output.exists() else None)
     failures = play(args, rounds, tally)
     print(tally.table())
     if failures:
@@ -148,20 +179,25 @@ def play(args, rounds, tally: Tally) -> int:
             name, _, function = rounds[rng.choice(len(rounds), p=weights / weights.sum())]
             place = folder / f"round-{number}"
             place.mkdir()
-            start = time.monotonic()
-            counts, faults = function(rooms, np.random.default_rng([args.seed, number]), place)
+            start, cpu = time.monotonic(), processes.cpu_seconds()
+            try:
+                counts, faults = function(rooms, np.random.default_rng([args.seed, number]), place)
+            except Exception:  # one's own mistake: the rounds that follow may do better
+                counts, faults = [], [f"faults.py itself:\n{traceback.format_exc()}"]
             for row, column, count in counts:
                 tally.add(row, column, count)
             tally.failed[name] += len(faults)
             failures += bool(faults)
             said = "; ".join(f"{count} x {column}" for _, column, count in counts if count)
-            print(f"{number}: {name}: {said}; {time.monotonic() - start:.0f} s", flush=True)
+            seconds, cpu = time.monotonic() - start, processes.cpu_seconds() - cpu
+            print(f"{number}: {name}: {said}; {seconds:.0f} s, CPU {cpu:.0f} s", flush=True)
             for fault in faults:
                 print("    FAULT " + fault.strip().replace("\n", "\n      "), flush=True)
             if args.output:
                 tally.save(args.output)
             shutil.rmtree(place, ignore_errors=True)
     finally:
+        processes.end_everything()
         shutil.rmtree(folder, ignore_errors=True)
     return failures
 

@@ -117,15 +117,23 @@ def test_memory_is_refused_with_both_numbers():
 
 def test_counts_of_several_runs_add_up_to_one_table(tmp_path):
     tally = Tally()
+    tally.runs.append("one")
     tally.add("interrupted: a", "Ctrl-C", 2)
     tally.save(tmp_path / "counts.json")
-    tally = Tally(bad_input.json.loads((tmp_path / "counts.json").read_text()))
+    tally = Tally()
+    tally.runs.append("another")
+    tally.merge(tmp_path / "counts.json")
     tally.add("interrupted: a", "kill -9", 3)
     tally.add("bad input: b", "given", 4)
     tally.failed["bad input: b"] += 1
     lines = tally.table().splitlines()
     assert "| a | 2 | 0 | 3 | 0 | 5 | 0 |" in lines and "| bad input: b | 4 | 1 |" in lines
     assert len({name for name, _, _ in catalogue()}) == len(catalogue())
+    with pytest.raises(UserError, match=r"counts\.json: the run one is counted already"):
+        tally.merge(tmp_path / "counts.json")
+    (tmp_path / "other.json").write_text("[1]")
+    with pytest.raises(UserError, match=r"other\.json: expected counts"):
+        tally.merge(tmp_path / "other.json")
 
 
 def test_a_process_that_was_started_by_a_script_ends_with_it(tmp_path):

@@ -5,6 +5,7 @@ orphans are found.
 """
 
 import atexit
+import contextlib
 import dataclasses
 import importlib
 import math
@@ -23,11 +24,13 @@ from pathlib import Path
 
 import psutil
 
-MARK = "ESTOOL_FAULTS"  # variable: which command a process belongs to
+MARK = "ESTOOL_FAULTS"  # variable: which harness and which command a process belongs to
 LOADED = ("estool.tf", "estool.evolve", "gymnasium.envs.box2d.car_racing", "cv2", "cma")
 LOADED += ("tensorboardX", "matplotlib.pyplot", "imageio")
-TIMEOUT = 300.0  # seconds after which a command counts as hanging, also on a busy machine
-PATIENCE = 30.0  # seconds in which everything has to end that a signal has ended
+# Both are long, because a training beside may leave this one a tenth of a core.
+TIMEOUT = 900.0  # seconds after which a command counts as hanging
+PATIENCE = 120.0  # seconds in which everything has to end that a signal has ended
+SETTLED = 10.0  # seconds after which unused shared memory is nobody's that just begins or ends
 # CPU seconds after which Python has loaded numpy and the command says what Ctrl-C looks like;
 # before, it is Python that shows a traceback of its own start.
 BEGUN = 0.4
@@ -51,8 +54,12 @@ class Forked:
     def __init__(self, arguments: Sequence[str], folder: Path, log, environment: dict, cores: set):
         sys.stdout.flush()
         self.returncode = None
+        ready, begun = os.pipe()
         self.pid = os.fork()
-        if self.pid:
+        if self.pid:  # nothing is sent to it before it is what it is to be
+            os.close(begun)
+            os.read(ready, 1)
+            os.close(ready)
             return
         try:
             os.setsid()
@@ -66,7 +73,11 @@ class Forked:
             tempfile.tempdir = None
             streams = [open(number, "w", closefd=False) for number in (1, 2)]  # noqa: SIM115
             sys.stdout, sys.stderr = streams
+            os.close(ready)
+            os.close(begun)
             status = _run_script(arguments)
+        except KeyboardInterrupt:  # at its very end
+            status = 130
         except BaseException:
             traceback.print_exc()
             status = 1
@@ -141,14 +152,14 @@ class Command:
         environment: Mapping[str, str] | None = None,
         outside: Path | None = None,
     ):
-        self.mark, self.forked = uuid.uuid4().hex, forked
+        self.mark, self.forked = f"{os.getpid()}-{uuid.uuid4().hex}", forked
         self.temporary = (outside or folder) / "tmp"
         self.temporary.mkdir(parents=True, exist_ok=True)
         self._log = ((outside or folder) / "output.txt").open("w+")
         self._before, self._earlier = shared_memory(), set(psutil.pids())
         kept = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
         values = {"TMPDIR": str(self.temporary), "OMP_NUM_THREADS": "1", "PYTHON": sys.executable}
-        values |= {"SDL_VIDEODRIVER": "dummy", MARK: self.mark}
+        values |= {"SDL_VIDEODRIVER": "dummy", "WORKERS": str(cores), MARK: self.mark}
         everything = kept | values | dict(environment or {})
         allowed = set(sorted(os.sched_getaffinity(0))[:cores])
         if forked:
@@ -196,8 +207,9 @@ class Command:
         self.signal_group(signal.SIGINT)
 
     def signal_group(self, number: int) -> None:
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, number)
+        with contextlib.suppress(ProcessLookupError):  # its last process has just ended
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, number)
 
     def wait(self, timeout: float = TIMEOUT, patience: float = PATIENCE) -> Ended:
         """The end of the command and of its whole family; hanging and orphans are faults."""
@@ -212,7 +224,8 @@ class Command:
             time.sleep(0.1)
         for orphan in family:
             faults.append(f"orphan: {_describe(orphan)}")
-            orphan.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                orphan.kill()
         self.process.wait()
         self._log.seek(0)
         output = self._log.read()
@@ -220,18 +233,42 @@ class Command:
         if "Traceback" in output:
             faults.append("a traceback")
         left = [path.name for path in self.temporary.iterdir()]
-        left += sorted(shared_memory() - self._before)
-        # MPICH's is named for an instant until all ranks have it; a kill then leaves an empty page
-        left = [name for name in left if not name.startswith("mpich_shm_")]
+        left += self._left_in_shared_memory()
         if left:
             faults.append(f"left behind: {', '.join(left)}")
         return Ended(status, output, faults)
 
+    def _left_in_shared_memory(self) -> list[str]:
+        """What is new there and used by nobody; a game of another run may just begin or end."""
+        end = time.monotonic() + SETTLED
+        while (left := shared_memory() - self._before) and time.monotonic() < end:
+            time.sleep(0.5)
+        return sorted(left)
+
+
+def end_everything() -> None:
+    """End what this harness has started and not waited for: it is being interrupted itself."""
+    ours = {child.pid for child in psutil.Process().children(recursive=True)}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            mark = process.environ().get(MARK, "")
+            if process.pid in ours or mark.startswith(f"{os.getpid()}-"):
+                process.kill()
+
+
+def cpu_seconds() -> float:
+    """Of this process and of all that it has waited for."""
+    return sum(os.times()[:4])
+
 
 def shared_memory() -> set[str]:
-    """The names in /dev/shm that no living process uses."""
+    """The names in /dev/shm that no living process uses, but for MPICH's.
+
+    Those are named for an instant until all ranks have it; a kill then leaves an empty page.
+    """
     folder = Path("/dev/shm")
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    names = {name for name in names if not name.startswith("mpich_shm_")}
     if not names:
         return names
     used = ""

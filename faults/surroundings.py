@@ -222,17 +222,22 @@ def many_ranks(rooms: Rooms, rng: np.random.Generator, folder: Path) -> tuple[in
 def little_memory(rooms: Rooms, rng: np.random.Generator, folder: Path) -> tuple[int, list[str]]:
     """A size that needs more memory than there is: said with numbers, before the work."""
     total = psutil.virtual_memory().total
-    frames, tasks = int(total / 12_000), int(total / 40)
+    frames, tasks = int(total / 12_000), str(min(int(total / 40), 2**31 - 1))
+    games = ["--batch", str(min(count := int(total / 5e6), 80_000)), "--eval_episodes", "4"]
+    many = ["-n", "1", "--episodes", str(min(count, 100_000)), "--batch", str(count)]
     commands = (
         (["carracing/extract.py", "--max_frames", str(min(frames, 2**31 - 1))], ()),
         (["carracing/vae_train.py", "--batch", str(int(total / 100_000))], ("record",)),
         (["doomrnn/rnn_train.py", "--batch", str(int(total / 40_000))], ("series",)),
-        (["estool/toy.py", "-n", "1", "--population", str(min(tasks, 2**31 - 1))], ()),
+        (["estool/toy.py", "-n", "1", "--population", tasks, "--eval_episodes", "4"], ()),
         (["doomrnn/train.py", "-n", "100000"], ()),
+        (["carracing/train.py", "-n", "1", "--population", "5000", *games], ()),
+        (["carracing/model.py", "norender", *many], ()),
+        (["doomrnn/model.py", "doomreal", "norender", *many], ()),
     )
     (script, *flags), _ = commands[rng.integers(len(commands))]
     room, name = script.split("/")
-    rooms.prepare(_stage(f"{room} {name}"), folder)
+    rooms.prepare(_stage(f"{room} {name.replace('model', 'train')}"), folder)
     before = snapshot(folder)
     command = ["python", str(ROOT / script), *flags]
     ended = Command(command, folder, forked=True).wait()
@@ -249,7 +254,8 @@ def stuck_rank(rooms: Rooms, rng: np.random.Generator, folder: Path) -> tuple[in
     stage = _stage("estool toy.py")
     stopped = rng.random() < 0.5
     fault = "stop" if stopped else "hang"
-    ended = Command([*stage.command, "--fault", fault, "--rank_timeout", "2"], folder, 2).wait()
+    # Seconds that no rank needs for its thousandths, also on a machine that is busy.
+    ended = Command([*stage.command, "--fault", fault, "--rank_timeout", "5"], folder, 2).wait()
     said = "no answer from rank 1 of 2" if stopped else "in rollouts"
     faults = [one for one in ended.faults if one != "a traceback"]
     if not ended.status or said not in ended.output or "rank 1 of 2" not in ended.output:
