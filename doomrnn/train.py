@@ -4,7 +4,7 @@ Reads tf_models/{vae,rnn,initial_z}.json. Writes
 log/doomrnn.cma.16.64{.json,.best.json,.hist.json,.hist_best.json,.log.json,.png} each generation,
 and a checkpoint from which the same command goes on.
 
-  python train.py --preset laptop       all cores, 125 generations: 37 minutes on 2 busy ones
+  python train.py --preset laptop       all cores, 125 generations: 16 minutes on 2
   python train.py -n 1                  one process, no MPI
   mpirun -hosts a,b -n 128 python train.py         many machines
 
