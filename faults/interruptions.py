@@ -220,8 +220,10 @@ def run(
         kind = str(rng.choice(KINDS if stage.part else KINDS[:3]))
         # Starts that follow each other go further and further; some of them shall go far at once.
         # Scripts and ranks have TensorFlow to load first, and more than that shall be interrupted.
+        # The first comes early: what was left alone may have had a busier machine.
         near = [0.2, 0.2, 0.6] if stage.part else [0.5, 0.3, 0.2]
-        delay = rng.uniform(0.05, seconds * rng.choice([0.15, 0.3, 1], p=near))
+        far = rng.choice([0.15, 0.3, 1], p=near) if told else 0.3
+        delay = rng.uniform(0.05, seconds * far)
         began, command = time.monotonic(), stage.start(folder)
         hit = command.running_after(delay)
         if hit:
@@ -259,8 +261,15 @@ def interrupt(command: Command, kind: str, stage: Stage, rng: np.random.Generato
     elif kind == "kill -9":
         command.process.kill()
     else:
-        parts = [one for one in command.family() if stage.part in " ".join(_cmdline(one))]
-        parts = [one for one in parts if one.pid != command.process.pid]
+        # mpirun's own helpers have its words at first: without them it waits for ever
+        parts = [
+            one
+            for one in command.family()
+            if one.pid != command.process.pid
+            and (words := _cmdline(one))
+            and "python" in Path(words[0]).name
+            and stage.part in " ".join(words)
+        ]
         try:
             parts[rng.integers(len(parts))].kill()
         except (ValueError, psutil.NoSuchProcess):  # too early for one, or just between two

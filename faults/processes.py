@@ -226,6 +226,7 @@ class Command:
             faults.append(f"orphan: {_describe(orphan)}")
             with contextlib.suppress(psutil.NoSuchProcess):
                 orphan.kill()
+        psutil.wait_procs(family, patience)
         self.process.wait()
         self._log.seek(0)
         output = self._log.read()
