@@ -24,7 +24,7 @@ import series
 import train
 import vae_train
 from model import Controllers, RealWorld, WorldModel, random_policy, simulate
-from vae import VAE
+from vae import VAE, shapes
 
 ROOM = Path(__file__).parent
 
@@ -244,6 +244,21 @@ def run(folder, *command):
 
 
 AGENT = "log/carracing.cma.2.6.best.json"
+
+
+def test_a_second_round_goes_on_from_an_agent(room, tmp_path):
+    folder = shutil.copytree(room, tmp_path / "carracing")
+    run(folder, "bash", "second_round.bash", AGENT, "--preset", "smoke")
+    assert len(list((folder / "record").glob("*.npz"))) == 6 + 4
+    with np.load(folder / "round2" / "series" / "series.npz", allow_pickle=False) as file:
+        assert len(file["mu"]) == 10
+    first = weights.load_weights(folder / "vae" / "vae.json", shapes(32))
+    second = weights.load_weights(folder / "round2" / "vae" / "vae.json", shapes(32))
+    moved = max(np.abs(a - b).max() for a, b in zip(first, second, strict=True))
+    assert 0 < moved < 0.01  # six small steps on from the first round's, not from new weights
+    agent = folder / "round2" / AGENT
+    command = ["model.py", "norender", str(agent), "--models", "round2", "--episodes", "1"]
+    assert "seed 0 average_reward" in run(folder, "python", *command, "--max_length", "20")
 
 
 def test_stages_leave_the_files_that_the_reference_has(room):

@@ -1,8 +1,9 @@
 """Draw the learning curve against environment steps and hours, beside the reference's.
 
-Reads log/carracing.cma.*.{hist,hist_best,settings}.json. Writes <base>.curve.png beside them.
+Reads log/carracing.cma.*.{hist,hist_best,settings}.json. Writes <base>.curve.png beside the last.
 
   python curve.py log/carracing.cma.4.64
+  python curve.py log/first_round/carracing.cma.4.64 log/carracing.cma.4.64     on one another
 
 Steps are those of the candidates: without the evaluations, and without what --patience saved. The
 reference's points are those of its released log; it does not say how many steps an episode took,
@@ -36,10 +37,11 @@ REFERENCE_STEPS = 64 * 16 * 1000  # of a generation, at most
 
 def parse(argv=None):
     parser = cli.parser(__doc__)
-    parser.add_argument("base", help="the path of the logs without .hist.json and the like")
+    text = "the path of the logs without .hist.json and the like; of each round where C went on"
+    parser.add_argument("base", nargs="+", help=text)
     parser.add_argument("--output", type=Path, help="the picture (default: <base>.curve.png)")
     args = cli.parse(parser, argv=argv)
-    args.output = args.output or Path(f"{args.base}.curve.png")
+    args.output = args.output or Path(f"{args.base[-1]}.curve.png")
     return args
 
 
@@ -61,6 +63,17 @@ def load_curves(base: str) -> dict[str, np.ndarray]:
     }
 
 
+def join(rounds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """One after the other: steps, hours and generations count on."""
+    joined = rounds[0]
+    for curves in rounds[1:]:
+        begins = {"steps": joined["steps"][-1], "hours": joined["hours"][-1]}
+        begins["at"] = len(joined["steps"])
+        parts = {name: (joined[name], curves[name] + begins.get(name, 0)) for name in joined}
+        joined = {name: np.concatenate(pair) for name, pair in parts.items()}
+    return joined
+
+
 def draw(curves: dict[str, np.ndarray]) -> Figure:
     """Two plots with logarithmic axes, ours and the reference's in each."""
     figure = Figure(figsize=(14, 5), layout="constrained")
@@ -70,7 +83,7 @@ def draw(curves: dict[str, np.ndarray]) -> Figure:
     for axis, (name, label) in zip(figure.subplots(1, 2, sharey=True), labels.items(), strict=True):
         x = np.maximum(curves[name], 1e-3)
         axis.plot(x, curves["population"], color="tab:blue", alpha=0.6, label="population's mean")
-        text = "mean of the distribution, on stock"
+        text = "mean of the distribution"
         axis.plot(x[curves["at"]], curves["evaluation"], "o-", color="tab:red", label=text)
         axis.plot(reference[name], REFERENCE[:, 2], "s--", color="tab:purple", label="reference")
         axis.axhline(REQUIREMENT, color="black", linestyle=":", label="solved")
@@ -83,7 +96,7 @@ def draw(curves: dict[str, np.ndarray]) -> Figure:
 
 def main(argv=None):
     args = parse(argv)
-    curves = load_curves(args.base)
+    curves = join([load_curves(base) for base in args.base])
     pictures.save_figure(args.output, draw(curves))
     print(
         f"{args.output}: {len(curves['steps'])} generations, {curves['steps'][-1] / 1e6:.1f} "

@@ -79,6 +79,9 @@ def test_curve_counts_steps_of_candidates(tmp_path):
     assert (ours.get_xdata().tolist(), ours.get_ydata().tolist()) == ([12000], [700])
     curve.main([str(base)])
     assert Path(f"{base}.curve.png").stat().st_size > 10_000
+    twice = curve.join([curves, curves])
+    assert twice["steps"].tolist() == [6000, 12000, 18000, 24000, 30000, 36000]
+    assert twice["hours"][-1] == 3 and twice["at"].tolist() == [*curves["at"], *curves["at"] + 3]
     Path(f"{base}.hist.json").write_text("[]")
     with pytest.raises(UserError, match="no generation yet"):
         curve.load_curves(str(base))

@@ -1,9 +1,9 @@
-"""Draw the README's figures that are no screenshots: how V, M and C hang together, learning curves.
+"""Draw the README's figures that are no screenshots: how V, M and C hang together, Doom's learning.
 
   bash pictures.bash          runs this last, after it has made the strips of the shipped agents
 
-Reads pictures/doom.png (for two frames in the figure) and the rooms' log/. Writes architecture.png
-and <room>_learning.png, for every room that has a log, beside this file.
+Reads pictures/doom.png (for two frames in the figure) and doomrnn/log/. Writes architecture.png and
+doom_learning.png beside this file. CarRacing's curve is drawn by carracing/curve.py.
 """
 
 from pathlib import Path
@@ -17,10 +17,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon, Rectang
 from estool import cli, pictures, plot
 
 HERE = Path(__file__).parent
-LEARNING = {
-    "doom": ("doomrnn", None),
-    "carracing": ("carracing", 900),
-}  # room, score that solves it
+LOG = HERE.parent / "doomrnn" / "log" / "doomrnn.cma.16.64"
 SIZES = {  # parameters, as the rooms' tests count them
     "V": "4 348 547 / 4 446 915 parameters",
     "M": "422 368 / 1 678 785 parameters",
@@ -140,12 +137,7 @@ def main(argv=None):
     cli.parse(cli.parser(__doc__), argv=argv)
     frames = two_frames(imageio.imread(HERE / "doom.png"), column=3)
     pictures.save_figure(HERE / "architecture.png", architecture(*frames))
-    for name, (room, requirement) in LEARNING.items():
-        logs = sorted((HERE.parent / room / "log").glob(f"{room}.cma.*.best.json"))
-        if logs:
-            base = str(logs[0]).removesuffix(".best.json")
-            figure = plot.learning_curves(base, requirement)
-            pictures.save_figure(HERE / f"{name}_learning.png", figure)
+    pictures.save_figure(HERE / "doom_learning.png", plot.learning_curves(str(LOG), None))
 
 
 if __name__ == "__main__":
