@@ -9,8 +9,9 @@ cd "$(dirname "$0")"
 [ $# -gt 0 ] || { echo "second_round.bash: expected an agent's json" >&2; exit 2; }
 agent=$1 round=round2
 record=(--episodes 600 --stock_every 20) vae=(--steps 4000) rnn=(--steps 3000)
+train=(--generations 30 --eval_episodes 256)
 if [ "${2:-} ${3:-}" = "--preset smoke" ]; then
-  record=(--episodes 4) vae=(--steps 6) rnn=(--steps 4)
+  record=(--episodes 4) vae=(--steps 6) rnn=(--steps 4) train=()
 fi
 preset=(--preset laptop); [ $# -gt 1 ] && preset=("${@:2}")
 bash extract.bash "${preset[@]}" --agent "$agent" --seed 1 "${record[@]}"
@@ -25,5 +26,5 @@ rates=(--learning_rate 5e-4)
 ship() { mkdir -p "$2"; cp "$1" "$2/.new" && mv "$2/.new" "$2/${1##*/}"; }  # whole or not at all
 ship $round/tf_vae/vae.json $round/vae
 ship $round/tf_rnn/rnn.json $round/rnn
-"$PYTHON" train.py "${preset[@]}" --init_opt "$agent" --sigma_init 0.08 --seed_start 211 \
-  --models $round --directory $round
+"$PYTHON" train.py "${preset[@]}" "${train[@]}" --init_opt "$agent" --sigma_init 0.08 \
+  --seed_start 211 --models $round --directory $round
