@@ -53,6 +53,7 @@ def test_a_preset_of_a_flag_that_is_not_there_is_a_mistake_of_ours():
     ("error", "status", "said"),
     [
         ("UserError('a.json is bad')", 2, "-c: a.json is bad\n"),
+        ("UserError('a.json (a\\nb) is bad')", 2, "-c: a.json (a b) is bad\n"),
         ("KeyboardInterrupt", 130, "-c: interrupted\n"),
     ],
 )

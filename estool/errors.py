@@ -39,7 +39,7 @@ def sentence(error: BaseException) -> str:
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     if isinstance(error, ModuleNotFoundError):
         return f"the Python package {error.name} is not installed: run `source setup.bash`"
-    return str(error)
+    return " ".join(str(error).split())  # libraries' own words may have several lines
 
 
 def say(message: object) -> None:
