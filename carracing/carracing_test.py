@@ -246,16 +246,23 @@ def run(folder, *command):
 AGENT = "log/carracing.cma.2.6.best.json"
 
 
-def test_a_second_round_goes_on_from_an_agent(room, tmp_path):
+def test_a_second_round_goes_on_from_an_agent_and_its_weights(room, tmp_path):
     folder = shutil.copytree(room, tmp_path / "carracing")
+    sizes = {"vae": shapes(32), "rnn": model_module.MDNRNN(32).shapes}
+    first = {}
+    for name, size in sizes.items():  # biases shifted, so that they are nobody's first weights
+        path = folder / name / f"{name}.json"
+        arrays = weights.load_weights(path, size)
+        first[name] = [array + 0.01 * (array.ndim == 1) for array in arrays]
+        weights.save_weights(path, first[name])
     run(folder, "bash", "second_round.bash", AGENT, "--preset", "smoke")
     assert len(list((folder / "record").glob("*.npz"))) == 6 + 4
     with np.load(folder / "round2" / "series" / "series.npz", allow_pickle=False) as file:
         assert len(file["mu"]) == 10
-    first = weights.load_weights(folder / "vae" / "vae.json", shapes(32))
-    second = weights.load_weights(folder / "round2" / "vae" / "vae.json", shapes(32))
-    moved = max(np.abs(a - b).max() for a, b in zip(first, second, strict=True))
-    assert 0 < moved < 0.01  # six small steps on from the first round's, not from new weights
+    for name, size in sizes.items():  # a few steps of at most 5e-4 on from there
+        second = weights.load_weights(folder / "round2" / name / f"{name}.json", size)
+        moved = [np.abs(a - b).max() for a, b in zip(first[name], second, strict=True)]
+        assert max(moved) < 0.005, name
     agent = folder / "round2" / AGENT
     command = ["model.py", "norender", str(agent), "--models", "round2", "--episodes", "1"]
     assert "seed 0 average_reward" in run(folder, "python", *command, "--max_length", "20")
