@@ -16,6 +16,7 @@ both, so one episode in ten is stock's, which takes most of the time. Started ag
 where it stopped: an episode whose file is there is not played again.
 """
 
+import contextlib
 from pathlib import Path
 
 import gymnasium
@@ -132,11 +133,10 @@ def record_agent(episode_seeds: list[int], save, args) -> None:
     model = WorldModel.load(args.models)
     for kind in KINDS:
         drawn = [seed for seed in episode_seeds if renderer_of(seed, args) == kind]
-        world = RealWorld(model, kind)
         controllers = Controllers(neighbours(agent, drawn, args.noise), args.inputs)
-        recorder = Recorder(world, save, endless=True)
-        simulate(recorder, controllers, drawn, args.max_frames, args.batch)
-        world.close()
+        with contextlib.closing(RealWorld(model, kind)) as world:
+            recorder = Recorder(world, save, endless=True)
+            simulate(recorder, controllers, drawn, args.max_frames, args.batch)
 
 
 if __name__ == "__main__":
