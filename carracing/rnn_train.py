@@ -193,6 +193,7 @@ class Training:
     def test(self, test: HeldOut, train_loss, scalars) -> str:
         """Log the losses, keep the weights if they are the best; returns a line to print."""
         measured = test.run([tf.identity(v) for v in self.variables])
+        checkpoint.check_losses(measured, self.step)
         row = [self.step, round(self.seconds, 1), train_loss, measured]
         self.log.append([round(float(value), 5) for value in row])
         for name, value in zip(NAMES, row[2:], strict=True):

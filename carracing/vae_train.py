@@ -136,6 +136,7 @@ class Training:
     def test(self, frames: np.ndarray, train_losses, scalars) -> str:
         """Log losses and pictures; returns the line that was printed."""
         error, kl = held_out_losses(self.vae, frames)
+        checkpoint.check_losses((error, kl), self.step)
         row = [self.step, round(self.seconds, 1), *train_losses, error, kl]
         self.log.append([round(float(value), 4) for value in row])
         names = ("error", "kl", "held_out_error", "held_out_kl")

@@ -11,7 +11,7 @@ from estool.errors import UserError
 from estool.weights import atomic_path
 
 
-def check_losses(losses: np.ndarray, step: int) -> None:
+def check_losses(losses: Sequence[float], step: int) -> None:
     """UserError where one of `losses` is NaN or infinite: no checkpoint shall be made of that."""
     if not np.isfinite(losses).all():
         raise UserError(

@@ -64,6 +64,14 @@ def test_every_game_can_be_played(env_id):
     rollouts.close()
 
 
+def test_an_action_that_is_no_number_is_one_sentence_and_never_reaches_the_game():
+    rollouts = agents.Rollouts(games.find("HalfCheetah-v5"), batch=2, max_length=3)
+    params = np.full((1, rollouts.policy.num_params), np.inf)
+    with np.errstate(invalid="ignore"), pytest.raises(UserError, match="not a finite number"):
+        rollouts(params, np.array([5]), -1, True)
+    rollouts.close()
+
+
 def test_names_of_the_reference_are_aliases():
     assert {games.find(alias).env_id for alias in games.ALIASES} == set(games.GAMES)
     assert games.find("biped").requirement == 300

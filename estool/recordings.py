@@ -24,7 +24,7 @@ def check_arguments(args: argparse.Namespace) -> argparse.Namespace:
         raise UserError(f"--worker: expected 0 to {args.workers - 1}, found {args.worker}")
     frames = 2 * args.max_frames * 64 * 64 * 3  # in a list, and as one array
     memory.require(frames, f"an episode of {args.max_frames} frames", "--max_frames")
-    memory.require(16 * args.episodes, f"a list of {args.episodes} seeds", "--episodes")
+    memory.require(400 * args.episodes, f"a list of {args.episodes} seeds", "--episodes")
     return args
 
 

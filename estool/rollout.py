@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from estool.errors import UserError
+
 
 def run_rollouts(
     world,
@@ -29,7 +31,7 @@ def run_rollouts(
     `act(observation (B, O), pairs (B,)) -> actions (B, ...)` gets the index into `seeds` of every
     row, so that it can give each its own controller. At most `batch` rows run at once. Episodes
     end by themselves or after `max_length` steps (None or below 1: no such end).
-    `report(n)` is told of every `n` steps made.
+    `report(n)` is told of every `n` steps made. UserError at an action that is not finite.
     """
     count = len(seeds)
     returns, lengths = np.zeros(count), np.zeros(count, np.int64)
@@ -46,7 +48,13 @@ def run_rollouts(
             started += room
         if not len(pairs):
             return returns, lengths
-        reward, done = world.step(act(world.observation, pairs))
+        actions = act(world.observation, pairs)
+        if not np.isfinite(actions).all():  # environments answer that with a traceback, or worse
+            raise UserError(
+                "an action is not a finite number: an observation is none either, or the weights "
+                "of V, M or the policy are too large"
+            )
+        reward, done = world.step(actions)
         returns[pairs] += reward
         lengths[pairs] += 1
         if report:
