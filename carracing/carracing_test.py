@@ -255,8 +255,8 @@ def test_a_second_round_goes_on_from_an_agent_and_its_weights(room, tmp_path):
         arrays = weights.load_weights(path, size)
         first[name] = [array + 0.01 * (array.ndim == 1) for array in arrays]
         weights.save_weights(path, first[name])
-    run(folder, "bash", "second_round.bash", AGENT, "--preset", "smoke")
-    assert len(list((folder / "record").glob("*.npz"))) == 6 + 4
+    run(folder, "bash", "next_round.bash", "2", AGENT, "--preset", "smoke")
+    assert len(list((folder / "record_round2").glob("*.npz"))) == 4
     with np.load(folder / "round2" / "series" / "series.npz", allow_pickle=False) as file:
         assert len(file["mu"]) == 10
     for name, size in sizes.items():  # a few steps of at most 5e-4 on from there

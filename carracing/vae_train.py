@@ -43,14 +43,23 @@ def parse(argv=None):
     add("--final_rate", type=cli.positive_float, default=1e-5, help="where its cosine ends")
     add("--warmup", type=cli.positive_int, default=300, help="steps in which it rises from 0")
     add("--files", type=cli.positive_int, default=40, help="recordings shuffled together")
-    add("--max_files", type=cli.non_negative_int, default=10_000, help="recordings used, 0: all")
+    add(
+        "--max_files", type=cli.non_negative_int, default=10_000, help="recordings a folder, 0: all"
+    )
     add("--held_out", type=cli.positive_int, default=16, help="last recordings, kept for testing")
     add("--log_every", type=cli.positive_int, default=500, help="steps between held-out tests")
     add("--precision", choices=precision.CHOICES, default="auto", help="of the layers")
     add("--seed", type=cli.non_negative_int, default=0, help="fixes weights, order and noise")
     add("--weights", type=cli.existing_file, help="a vae.json to begin with, not at random")
     add("--restart", action="store_true", help="begin anew, over an earlier checkpoint")
-    add("--record", type=Path, default=Path("record"), help="folder of the recordings")
+    add(
+        "--record",
+        type=Path,
+        nargs="+",
+        default=[Path("record")],
+        metavar="FOLDER",
+        help="folders of recordings",
+    )
     add("--output", type=Path, default=Path("tf_vae"), help="folder of the results")
     return cli.parse(parser, PRESETS, argv)
 

@@ -37,11 +37,20 @@ PRESETS = {
 def parse(argv=None):
     parser = cli.parser(__doc__, PRESETS)
     add = parser.add_argument
-    add("--max_files", type=cli.non_negative_int, default=10_000, help="recordings used, 0: all")
+    add(
+        "--max_files", type=cli.non_negative_int, default=10_000, help="recordings a folder, 0: all"
+    )
     add("--batch", type=cli.positive_int, default=256, help="frames encoded at once")
     add("--precision", choices=precision.CHOICES, default="auto", help="of V's layers")
     add("--vae", type=cli.existing_file, default=Path("tf_vae/vae.json"), help="weights of V")
-    add("--record", type=Path, default=Path("record"), help="folder of the recordings")
+    add(
+        "--record",
+        type=Path,
+        nargs="+",
+        default=[Path("record")],
+        metavar="FOLDER",
+        help="folders of recordings",
+    )
     add("--output", type=Path, default=Path("series"), help="folder of the result")
     return cli.parse(parser, PRESETS, argv)
 
@@ -67,7 +76,7 @@ def encode_part(vae: VAE, source: recordings.Recordings, paths, args, bar) -> di
     with ThreadPoolExecutor(usable_cores()) as pool:
         encoded = [columns for columns in pool.map(encode, paths) if columns is not None]
     if not encoded:
-        raise UserError(f"{source.folder}: {len(paths)} recordings on end cannot be read")
+        raise UserError(f"{source.name}: {len(paths)} recordings on end cannot be read")
     columns = zip(*encoded, strict=True)
     return {name: np.concatenate(column) for name, column in zip(NAMES, columns, strict=True)}
 

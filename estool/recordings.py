@@ -56,21 +56,30 @@ def check_latents(path: str | os.PathLike, *arrays: np.ndarray) -> None:
 
 
 class Recordings:
-    """A folder of recordings; damaged ones are skipped, counted and named once.
+    """Folders of recordings; damaged ones are skipped, counted and named once.
 
-    action_shape: the shape of one action, () for a scalar.
-    Raises UserError where the folder holds no recording at all.
+    action_shape: the shape of one action, () for a scalar. limit: recordings of each folder, the
+    first by name; 0: all. `paths` mixes the folders, by name.
+    Raises UserError where a folder holds no recording at all.
     """
 
-    def __init__(self, folder: str | os.PathLike, action_shape: tuple[int, ...], limit: int = 0):
-        self.folder = Path(folder)
+    def __init__(
+        self,
+        folders: str | os.PathLike | Sequence[str | os.PathLike],
+        action_shape: tuple[int, ...],
+        limit: int = 0,
+    ):
+        several = [folders] if isinstance(folders, str | os.PathLike) else folders
+        self.name = ", ".join(str(folder) for folder in several)
         self.action_shape = action_shape
-        self.skipped: set[str] = set()
-        self.paths = sorted(self.folder.glob("*.npz"), key=lambda path: path.name)
-        if limit:
-            self.paths = self.paths[:limit]
-        if not self.paths:
-            raise UserError(f"{self.folder}: expected recordings (*.npz), found none; record first")
+        self.skipped: set[Path] = set()
+        self.paths = []
+        for folder in several:
+            found = sorted(Path(folder).glob("*.npz"), key=lambda path: path.name)
+            if not found:
+                raise UserError(f"{folder}: expected recordings (*.npz), found none; record first")
+            self.paths += found[:limit] if limit else found
+        self.paths.sort(key=lambda path: path.name)
 
     def load(self, path: Path) -> tuple[np.ndarray, np.ndarray] | None:
         """Frames uint8 (T, 64, 64, 3) and actions float16 (T, ...); None for a damaged file."""
@@ -79,8 +88,8 @@ class Recordings:
                 frames, actions = file["obs"], file["action"]
             self._check(frames, actions)
         except Exception as error:  # a damaged zip can raise anything
-            if path.name not in self.skipped:
-                self.skipped.add(path.name)
+            if path not in self.skipped:
+                self.skipped.add(path)
                 print(f"skipped damaged recording {path} ({error})", flush=True)
             return None
         return frames, actions
@@ -143,7 +152,7 @@ class Recordings:
                     yield frames[index * batch : (index + 1) * batch], [number, part, index + 1]
                 first_batch = 0
             if not made:
-                raise UserError(f"{self.folder}: expected at least {batch} frames for a batch")
+                raise UserError(f"{self.name}: expected at least {batch} frames for a batch")
             number, first_part = number + 1, 0
 
     def split(self, held_out: int, frames: int, seed: int) -> tuple[list[Path], np.ndarray]:
@@ -156,7 +165,7 @@ class Recordings:
         loaded = [self.load(path) for path in self.paths[-count:]]
         kept = [episode[0] for episode in loaded if episode is not None]
         if not kept:
-            raise UserError(f"{self.folder}: none of the last {count} recordings can be read")
+            raise UserError(f"{self.name}: none of the last {count} recordings can be read")
         every = np.concatenate(kept)
         chosen = np.random.default_rng(seed).permutation(len(every))[:frames]
         return training, every[np.sort(chosen)]
@@ -175,9 +184,9 @@ class Recordings:
         disk, mean = sum(path.stat().st_size for path in self.paths), self.mean_frames()
         parts = 3 * min(files, len(self.paths))  # one in use, one being put together
         needed = max(parts, 2 * self._held_out(held_out)) * mean * 64 * 64 * 3 + more
-        memory.require(needed, f"{self.folder}: training", "--files, --batch or --held_out")
+        memory.require(needed, f"{self.name}: training", "--files, --batch or --held_out")
         return (
-            f"{self.folder}: {len(self.paths)} recordings, about {mean * len(self.paths):.3g} "
+            f"{self.name}: {len(self.paths)} recordings, about {mean * len(self.paths):.3g} "
             f"frames, {disk / 1e9:.1f} GB on disk; needs {needed / 1e9:.1f} GB of memory"
         )
 

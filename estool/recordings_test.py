@@ -69,8 +69,18 @@ def test_damaged_recordings_are_skipped_and_named_once(folder, capsys):
     for _ in range(2):
         good = [path.name for path in source.paths if source.load(path) is not None]
     assert good == ["0.npz", "1.npz", "2.npz", "8.npz"]
-    assert source.skipped == {f"{n}.npz" for n in (3, 4, 5, 6, 7)}
+    assert source.skipped == {folder / f"{n}.npz" for n in (3, 4, 5, 6, 7)}
     assert capsys.readouterr().out.count("skipped damaged recording") == 5
+
+
+def test_several_folders_are_mixed_by_name_and_limited_one_by_one(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    for name in ("0", "25", "7"):
+        (other / f"{name}.npz").write_bytes((folder / "2.npz").read_bytes())
+    expected = [folder / "0.npz", other / "0.npz", folder / "1.npz", other / "25.npz"]
+    assert Recordings([folder, other], (), 2).paths == expected
+    with pytest.raises(UserError, match="nowhere: expected recordings"):
+        Recordings([folder, folder / "nowhere"], ())
 
 
 def test_an_empty_folder_and_too_few_frames_are_said(folder, tmp_path_factory):
