@@ -22,7 +22,8 @@ from doomreal import DoomReal
 from extract import parse as extract_arguments
 from extract import record_episode
 from model import Controllers, RealWorld, WorldModel, random_policy, simulate
-from vae import VAE
+from rnn import MDNRNN
+from vae import VAE, shapes
 
 ROOM = Path(__file__).parent
 
@@ -334,6 +335,29 @@ def test_episodes_that_do_not_fit_into_memory_are_refused_before_the_start():
 def test_what_the_mode_would_leave_undone_is_refused(flags, said):
     with pytest.raises(UserError, match=said):
         model.parse(["doomreal", *flags])
+
+
+def test_a_second_round_goes_on_from_an_agent_and_its_weights(room, tmp_path):
+    folder = shutil.copytree(room, tmp_path / "doomrnn")
+    agent = "log/doomrnn.cma.2.6.best.json"
+    run(folder, "python", "train.py", "--preset", "smoke", "-n", "1", "--restart")
+    files = {"vae": shapes(64), "rnn": MDNRNN(64).shapes}
+    first = {}
+    for name, size in files.items():  # biases shifted, so that they are nobody's first weights
+        path = folder / "tf_models" / f"{name}.json"
+        first[name] = [a + 0.01 * (a.ndim == 1) for a in weights.load_weights(path, size)]
+        weights.save_weights(path, first[name])
+    assert "expected a round's number" in run(folder, "bash", "next_round.bash", agent, status=2)
+    run(folder, "bash", "next_round.bash", "2", agent, "--preset", "smoke")
+    recorded = [len(list((folder / name).glob("*.npz"))) for name in ("record", "record_round2")]
+    with np.load(folder / "round2" / "series" / "series.npz", allow_pickle=False) as file:
+        assert len(file["length"]) == sum(recorded) and min(recorded) > 0
+    for name, size in files.items():  # a few steps of at most 5e-4 on from there
+        second = weights.load_weights(folder / "round2" / f"{name}.json", size)
+        moved = [np.abs(a - b).max() for a, b in zip(first[name], second, strict=True)]
+        assert max(moved) < 0.005, name
+    play = ("model.py", "doomrnn", "norender", f"round2/{agent}", "0", "--models", "round2")
+    assert "seed 0 average" in run(folder, "python", *play, "--episodes", "1", "--max_length", "9")
 
 
 @pytest.mark.parametrize(
