@@ -72,9 +72,9 @@ class DoomReal(gymnasium.Env):
 
     def close(self):
         self._game.close()
-        self._guard.kill()
-        self._guard.communicate()
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._guard.kill()  # last: where this is interrupted, the guard does the rest
+        self._guard.communicate()
 
     def _observe(self) -> np.ndarray:
         state = self._game.get_state()

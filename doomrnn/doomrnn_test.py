@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -208,6 +209,24 @@ def test_no_game_outlives_a_killed_process():
     assert len(games) == 1
     _, alive = psutil.wait_procs(games, timeout=10)
     assert [game for game in alive if game.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_no_folder_of_the_game_outlives_a_close_that_is_interrupted(tmp_path):
+    code = (
+        "import shutil; from unittest.mock import patch; from doomreal import DoomReal\n"
+        "env = DoomReal()\n"
+        "with patch.object(shutil, 'rmtree', side_effect=KeyboardInterrupt):\n"
+        "    env.close()"
+    )
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOM, env=environment, stderr=subprocess.PIPE
+    )
+    assert b"interrupted" in done.stderr
+    deadline = time.monotonic() + 10
+    while any(tmp_path.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_recorded_frame_precedes_its_action():
