@@ -24,7 +24,7 @@ from gymnasium.envs.box2d.car_racing import CarRacing
 from gymnasium.utils import EzPickle, RecordConstructorArgs
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
-from estool import cli
+from estool import cli, interrupts
 from estool.errors import UserError
 
 from renderer import Renderer, crop_and_resize
@@ -35,7 +35,19 @@ LATENT = 32  # numbers in z; what the random policy's controller reads
 KINDS = ("stock", "fast")
 
 
-class StockCarRacing(gymnasium.ObservationWrapper, RecordConstructorArgs):
+class WholeSteps:
+    """Signals wait for a step's end: an exception in Box2D's call-backs is lost, or breaks it."""
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None):
+        with interrupts.postponed():
+            return super().reset(seed=seed, options=options)
+
+    def step(self, action):
+        with interrupts.postponed():
+            return super().step(action)
+
+
+class StockCarRacing(WholeSteps, gymnasium.ObservationWrapper, RecordConstructorArgs):
     """gymnasium's CarRacing-v3, unpatched, its frames cropped and shrunk to (64, 64, 3) uint8.
 
     Of the 96x96 frame, rows 0:84 (without the dashboard) are resized bilinearly with cv2.
@@ -51,7 +63,7 @@ class StockCarRacing(gymnasium.ObservationWrapper, RecordConstructorArgs):
         return crop_and_resize(observation)
 
 
-class FastCarRacing(CarRacing):
+class FastCarRacing(WholeSteps, CarRacing):
     """CarRacing-v3 whose observation (64, 64, 3) uint8 is drawn directly.
 
     Only what `step` and `reset` draw is replaced; physics, tracks and rewards are gymnasium's.

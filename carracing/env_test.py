@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import signal
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.envs.box2d.car_racing import CarRacing
+from gymnasium.envs.box2d.car_racing import CarRacing, FrictionDetector
 from gymnasium.utils.env_checker import check_env
 
+from estool import interrupts
 from estool.errors import UserError
 
 import env as room
@@ -299,3 +301,32 @@ def test_policies_are_reproducible_and_of_their_distribution():
     assert np.median(np.abs(first_steps[:, 0])) == pytest.approx(0.10, abs=0.03)
     assert np.median(first_steps[:, 1]) == pytest.approx(0.5, abs=0.01)
     assert (np.abs(first_steps[:, 0]) > 0.5).mean() == pytest.approx(0.15, abs=0.06)
+
+
+@pytest.mark.parametrize("kind", room.KINDS)
+def test_an_interruption_in_a_contact_waits_for_the_step_and_leaves_the_world_whole(
+    kind, monkeypatch
+):
+    contacts, contact = [], FrictionDetector._contact
+
+    def interrupted(self, *arguments):
+        contacts.append(arguments)
+        if len(contacts) == 3:
+            signal.raise_signal(signal.SIGTERM)
+        contact(self, *arguments)
+
+    monkeypatch.setattr(FrictionDetector, "_contact", interrupted)
+    before = {number: signal.getsignal(number) for number in interrupts.SIGNALS}
+    env = room.make(kind)
+    try:
+        interrupts.raise_on_signals()
+        with pytest.raises(KeyboardInterrupt):
+            env.reset(seed=1)
+        assert len(contacts) > 3
+        first = env.reset(seed=1)[0]
+        np.testing.assert_array_equal(first, env.reset(seed=1)[0])
+        assert env.step(np.zeros(3, np.float32))[1] > 0
+    finally:
+        env.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)

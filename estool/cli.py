@@ -32,7 +32,7 @@ def run(main: Callable[[], object]) -> None:
     So do SIGTERM, and what the system refuses: a file (OSError) or memory.
     """
     sys.stdout.reconfigure(line_buffering=True)  # a log file shows a line when it is printed
-    interrupts.raise_on_sigterm()
+    interrupts.raise_on_signals()
     interrupts.end_with_parent()
     try:
         main()

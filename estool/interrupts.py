@@ -41,6 +41,40 @@ def deferred() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
+class Interrupt:
+    """The handler of a command: raises KeyboardInterrupt, in a `postponed` block at its end."""
+
+    def __init__(self):
+        self.waits = self.arrived = False
+
+    def __call__(self, number, frame) -> None:
+        if not self.waits:
+            raise KeyboardInterrupt
+        self.arrived = True
+
+
+@contextlib.contextmanager
+def postponed() -> Iterator[None]:
+    """In the block a command's SIGINT and SIGTERM wait for its end.
+
+    For C++ code that calls Python, as Box2D does: an exception that a signal raises in there is
+    lost, or breaks it. Threads other than the main one hear no signals.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not isinstance(handler, Interrupt) or handler.waits:
+        yield
+        return
+    handler.waits = True
+    try:
+        yield
+    finally:
+        handler.waits = False
+        if handler.arrived:
+            handler.arrived = False
+            raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def held() -> Iterator[None]:
     """In the block SIGINT and SIGTERM wait; processes that are started in it never hear them."""
@@ -67,9 +101,12 @@ def deadly(seconds: int) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def raise_on_sigterm() -> None:
+def raise_on_signals() -> None:
     """From now on SIGTERM raises KeyboardInterrupt, as Ctrl-C does: games are closed, ranks end."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    handler = Interrupt()
+    signal.signal(signal.SIGTERM, handler)
+    if signal.SIGINT in _heard():
+        signal.signal(signal.SIGINT, handler)
 
 
 def leave_at_once(status: int) -> None:

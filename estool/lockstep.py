@@ -6,6 +6,8 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
+from estool import interrupts
+
 
 class LockstepEnv(SyncVectorEnv):
     """Sub-environments that are reset one by one, and rest from the end of their episode on.
@@ -25,17 +27,19 @@ class LockstepEnv(SyncVectorEnv):
         """`options["reset_mask"]`, bool (num_envs,): reset only these, with their `seed`s."""
         mask = (options or {}).get("reset_mask", np.ones(self.num_envs, bool))
         given = seed if isinstance(seed, list) else [seed] * self.num_envs
-        for row in np.flatnonzero(mask):
-            self._seen[row] = self.envs[row].reset(seed=given[row])[0]
+        with interrupts.postponed():
+            for row in np.flatnonzero(mask):
+                self._seen[row] = self.envs[row].reset(seed=given[row])[0]
         self.running |= mask
         return self._seen, {}
 
     def step(self, actions):
         reward = np.zeros(self.num_envs)
         terminated, truncated = np.zeros((2, self.num_envs), bool)
-        for row in np.flatnonzero(self.running):
-            result = self.envs[row].step(actions[row])
-            self._seen[row], reward[row], terminated[row], truncated[row], _ = result
+        with interrupts.postponed():
+            for row in np.flatnonzero(self.running):
+                result = self.envs[row].step(actions[row])
+                self._seen[row], reward[row], terminated[row], truncated[row], _ = result
         self.running &= ~(terminated | truncated)
         return self._seen, reward, terminated, truncated, {}
 

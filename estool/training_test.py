@@ -51,6 +51,25 @@ def test_an_interruption_waits_for_the_step_and_a_second_one_does_not():
     signal.signal(signal.SIGINT, before)
 
 
+def test_an_interruption_waits_for_the_end_of_a_postponed_block():
+    before = {number: signal.getsignal(number) for number in interrupts.SIGNALS}
+    try:
+        interrupts.raise_on_signals()
+        done = []
+        with pytest.raises(KeyboardInterrupt), interrupts.postponed():
+            with interrupts.postponed():  # the inner end is none
+                signal.raise_signal(signal.SIGTERM)
+            done.append("inner")
+        assert done == ["inner"]
+        with interrupts.postponed():  # what has arrived has gone
+            pass
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class Countdown:
     """A world in which a row with seed s ends after s steps and is rewarded with its action."""
 
