@@ -50,6 +50,8 @@ def say(message: object) -> None:
 
 def report(kind, error, traceback) -> None:
     """The excepthook: what goes wrong while a command still imports what it needs."""
+    if isinstance(error.__cause__, KeyboardInterrupt):  # in __set_name__ Python 3.11 wraps it
+        kind, error = KeyboardInterrupt, error.__cause__
     if not issubclass(kind, (KeyboardInterrupt, UserError, ModuleNotFoundError)):
         sys.__excepthook__(kind, error, traceback)
         return
