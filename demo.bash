@@ -23,7 +23,7 @@ python model.py doomreal render "$agent" 3 --max_length 350 \
     --video ../demo/doom.mp4 --strip ../demo/doom.png
 
 cd ../carracing
-agent=log/carracing.cma.4.64.best.json
+agent=log/carracing.cma.16.64.best.json
 echo "== CarRacing: the random policy, $episodes tracks of gymnasium's own CarRacing-v3"
 car_random=$(python model.py norender --policy random --episodes "$episodes" | last_line)
 echo "== CarRacing: the shipped agent on the same tracks"

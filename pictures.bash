@@ -24,6 +24,6 @@ draw() { # draw <name> <room> <steps> <seed> <model.py's first arguments>
 draw doom doomrnn 200 0 doomreal render
 draw carracing carracing 350 3 render
 python pictures/draw.py
-base=carracing.cma.4.64
-(cd carracing && python curve.py log/first_round/$base log/$base --output ../pictures/carracing_learning.png)
+rounds=(log/{first_round,second_round}/carracing.cma.4.64 log/carracing.cma.16.64)
+(cd carracing && python curve.py "${rounds[@]}" --output ../pictures/carracing_learning.png)
 ls -l pictures/*.gif pictures/*.png

@@ -6,7 +6,7 @@ episode: `obs` uint8 (T, 64, 64, 3) and `action` float16 (T, 3), each frame befo
 
   python extract.py --episodes 200                       one process
   python extract.py --preset laptop --workers 2 --worker 0      what extract.bash starts, per core
-  python extract.py --agent log/carracing.cma.4.64.best.json    a second round: what an agent meets
+  python extract.py --agent log/carracing.cma.16.64.best.json    a second round: what an agent meets
 
 An agent is recorded as its neighbours, each episode with other weights near its own: what CMA-ES
 will try when it goes on from there.
