@@ -118,7 +118,8 @@ def _start_game(resolution: str, folder: str):
 
 
 # Ends the game whose folder is $1 when this process has died, however: waits for a pipe to close.
-# Twice, because the game may just have been starting. Its shared memory is named by `id`.
+# Twice, because the game may just have been starting. Its shared memory is named by `id`; before
+# the game itself has started nobody knows that, and it is ours and newer and used by no process.
 GUARD = """
 read _
 for pause in 2 0; do
@@ -131,6 +132,11 @@ for pause in 2 0; do
         esac
     done
     pkill -9 -f " $1/vizdoom.ini "  # where there is no /proc
+    for memory in /dev/shm/ViZDoom*; do
+        if [ -O "$memory" ] && [ "$memory" -nt "$1" ]; then
+            grep -qsF "$memory" /proc/[0-9]*/maps || rm -f "$memory"
+        fi
+    done
     rm -rf "$1"
     sleep $pause
 done

@@ -10,6 +10,7 @@ those, reconstructions.<step>.png), and TensorBoard scalars and pictures in runs
 Started again it goes on from its last checkpoint; --restart begins anew.
 """
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -196,7 +197,7 @@ def train(args) -> None:
     recent = []
     start = time.monotonic() - training.seconds
     bar = progress.bar(args.steps, "steps", "training V", training.step)
-    with bar, interrupts.deferred() as stop:
+    with bar, interrupts.deferred() as stop, contextlib.closing(data):
         while training.step < args.steps:
             frames, position = next(data)
             rate = tf.constant(learning_rate(training.step, args), tf.float32)

@@ -263,13 +263,13 @@ def cpu_seconds() -> float:
 
 
 def shared_memory() -> set[str]:
-    """The names in /dev/shm that no living process uses, but for MPICH's.
+    """The names in /dev/shm that no living process uses, but for MPICH's and its UCX's.
 
     Those are named for an instant until all ranks have it; a kill then leaves an empty page.
     """
     folder = Path("/dev/shm")
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    names = {name for name in names if not name.startswith("mpich_shm_")}
+    names = {name for name in names if not name.startswith(("mpich_shm_", "ucx_shm_"))}
     if not names:
         return names
     used = ""
