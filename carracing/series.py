@@ -44,14 +44,7 @@ def parse(argv=None):
     add("--batch", type=cli.positive_int, default=256, help="frames encoded at once")
     add("--precision", choices=precision.CHOICES, default="auto", help="of V's layers")
     add("--vae", type=cli.existing_file, default=Path("tf_vae/vae.json"), help="weights of V")
-    add(
-        "--record",
-        type=Path,
-        nargs="+",
-        default=[Path("record")],
-        metavar="FOLDER",
-        help="folders of recordings",
-    )
+    recordings.add_folders(parser)
     add("--output", type=Path, default=Path("series"), help="folder of the result")
     return cli.parse(parser, PRESETS, argv)
 

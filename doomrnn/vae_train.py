@@ -18,7 +18,7 @@ import numpy as np
 
 from estool import checkpoint, cli, interrupts, locks, panels, pictures, precision, progress
 from estool.adam import Adam
-from estool.recordings import Recordings
+from estool.recordings import Recordings, add_folders
 from estool.tf import graph_function, tf
 from estool.weights import write_json
 
@@ -53,14 +53,7 @@ def parse(argv=None):
     add("--seed", type=cli.non_negative_int, default=0, help="fixes weights, order and noise")
     add("--weights", type=cli.existing_file, help="a vae.json to begin with, not at random")
     add("--restart", action="store_true", help="begin anew, over an earlier checkpoint")
-    add(
-        "--record",
-        type=Path,
-        nargs="+",
-        default=[Path("record")],
-        metavar="FOLDER",
-        help="folders of recordings",
-    )
+    add_folders(parser)
     add("--output", type=Path, default=Path("tf_vae"), help="folder of the results")
     return cli.parse(parser, PRESETS, argv)
 

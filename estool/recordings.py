@@ -18,6 +18,12 @@ from estool.weights import atomic_path
 COMPRESSION = 1
 
 
+def add_folders(parser: argparse.ArgumentParser) -> None:
+    """Add --record, a list of folders for `Recordings`."""
+    folders = {"nargs": "+", "metavar": "FOLDER", "default": [Path("record")]}
+    parser.add_argument("--record", type=Path, help="folders of recordings", **folders)
+
+
 def check_arguments(args: argparse.Namespace) -> argparse.Namespace:
     """UserError where --worker is none of --workers, or where memory is too small for episodes."""
     if args.worker >= args.workers:
