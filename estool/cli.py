@@ -36,6 +36,7 @@ def run(main: Callable[[], object]) -> None:
     interrupts.end_with_parent()
     try:
         main()
+        interrupts.leave_at_once(130)  # all is done, but a script that goes on from here is to end
     except BrokenPipeError:  # `python model.py ... | head`: the reader has seen enough
         _forget_output()
         sys.exit(141)

@@ -64,6 +64,13 @@ def test_errors_of_users_are_sentences(error, status, said):
     assert (done.returncode, done.stderr) == (status, said)
 
 
+def test_sigterm_while_python_cleans_up_shows_no_traceback():
+    code = "import atexit, os, time\nfrom estool.cli import run\n"
+    code += "atexit.register(lambda: (os.kill(os.getpid(), 15), time.sleep(9)))\nrun(lambda: None)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_ctrl_c_in_an_import_is_a_sentence_where_python_wraps_it_too():
     code = "import estool.cli\nclass A:\n def __set_name__(self, *_): raise KeyboardInterrupt\n"
     code += "class B: a = A()"
