@@ -16,23 +16,31 @@ export SDL_VIDEODRIVER=dummy SDL_AUDIODRIVER=dummy MPLBACKEND=agg
 SECONDS=0
 failed=()
 check() { # check <name> <command ...>
-    local name=$1 start=$SECONDS
+    local name=$1
     shift
-    echo "== $name"
-    "$@" || failed+=("$name")
-    echo "== $name: $((SECONDS - start)) s"
+    "$@" && echo "== $name: passed" || failed+=("$name")
 }
-room() (cd "$1" && exec python -m pytest -q --durations=5)
+room() { # pytest in one room, its name before each line
+    local start=$SECONDS status
+    (cd "$1" && exec python -m pytest -q --durations=5 2>&1) | sed -u "s/^/$1: /"
+    status=${PIPESTATUS[0]}
+    echo "== pytest $1: status $status after $((SECONDS - start)) s"
+    return "$status"
+}
+export -f room
+exec 3>&1
 
 check "ruff check" ruff check .
 check "ruff format" ruff format --check .
 check twins cmp carracing/vae.py doomrnn/vae.py
-[ $# -gt 0 ] || set -- estool carracing doomrnn notebooks faults
+[ $# -gt 0 ] || set -- doomrnn carracing notebooks estool faults
 for folder in "$@"; do
-    if compgen -G "$folder/*_test.py" >/dev/null; then
-        check "pytest $folder" room "$folder"
-    fi
+    compgen -G "$folder/*_test.py" >/dev/null || failed+=("$folder has no tests")
 done
+# Two rooms at a time, the longest first: for much of its time a test starts, compiles or waits.
+while read -r folder; do failed+=("pytest $folder"); done < <(
+    printf '%s\n' "$@" | xargs -n 1 -P 2 bash -c 'room "$0" >&3 || echo "$0"'
+)
 
 echo "total: $SECONDS s"
 if [ ${#failed[@]} -gt 0 ]; then

@@ -19,7 +19,7 @@ import numpy as np
 from estool import cli, locks, memory, precision, progress, recordings
 from estool.errors import UserError
 from estool.mpi import usable_cores
-from estool.weights import atomic_path, read_json, write_json
+from estool.weights import read_json, write_json
 
 from vae import VAE
 
@@ -91,8 +91,7 @@ def encode_parts(vae: VAE, source: recordings.Recordings, folder: Path, args) ->
                 bar.update(len(paths))
                 continue
             arrays = encode_part(vae, source, paths, args, bar)
-            with atomic_path(parts[-1]) as temporary:
-                np.savez(temporary, **arrays)
+            recordings.save_arrays(parts[-1], **arrays)
     return parts
 
 
@@ -121,8 +120,7 @@ def encode(args) -> None:
     parts = encode_parts(vae, source, args.output / "parts" / key, args)
     columns = zip(*(recordings.load_arrays(part, NAMES) for part in parts), strict=True)
     arrays = {name: np.concatenate(c) for name, c in zip(NAMES, columns, strict=True)}
-    with atomic_path(path) as temporary:
-        np.savez(temporary, **arrays)
+    recordings.save_arrays(path, **arrays)
     write_json(made_of, [key, path.stat().st_size])
     shutil.rmtree(args.output / "parts")
     skipped = len(source.paths) - len(arrays["length"])

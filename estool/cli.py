@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from estool import interrupts
-from estool.errors import FAULTS, exit_status, say, sentence
+from estool.errors import FAULTS, exit_status, origin, say, sentence
 from estool.weights import write_json
 
 Presets = Mapping[str, Mapping[str, object]]
@@ -40,10 +40,13 @@ def run(main: Callable[[], object]) -> None:
     except BrokenPipeError:  # `python model.py ... | head`: the reader has seen enough
         _forget_output()
         sys.exit(141)
-    except (KeyboardInterrupt, *FAULTS) as error:
-        status = exit_status(error)
+    except BaseException as error:
+        cause = origin(error)
+        if not isinstance(cause, (KeyboardInterrupt, *FAULTS)):
+            raise
+        status = exit_status(cause)
         interrupts.leave_at_once(status)
-        exit_with(sentence(error), status)
+        exit_with(sentence(cause), status)
 
 
 def exit_with(message: object, status: int) -> None:

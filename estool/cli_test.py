@@ -64,6 +64,13 @@ def test_errors_of_users_are_sentences(error, status, said):
     assert (done.returncode, done.stderr) == (status, said)
 
 
+def test_ctrl_c_that_a_library_answers_with_an_error_of_its_own_is_a_sentence():
+    code = "from estool.cli import run\ndef main():\n try: raise KeyboardInterrupt\n"
+    code += " finally: raise ValueError\nrun(main)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "-c: interrupted\n")
+
+
 def test_sigterm_while_python_cleans_up_shows_no_traceback():
     code = "import atexit, os, time\nfrom estool.cli import run\n"
     code += "atexit.register(lambda: (os.kill(os.getpid(), 15), time.sleep(9)))\nrun(lambda: None)"

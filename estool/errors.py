@@ -22,6 +22,18 @@ class UserError(Exception):
 FAULTS = (UserError, OSError, MemoryError, ModuleNotFoundError)
 
 
+def origin(error: BaseException) -> BaseException:
+    """The KeyboardInterrupt that `error` came of, or else `error` itself.
+
+    Cleaning up after one, libraries raise others: zipfile where a file in it is still open, Python
+    3.11 around `__set_name__`.
+    """
+    earlier = error
+    while earlier is not None and not isinstance(earlier, KeyboardInterrupt):
+        earlier = earlier.__cause__ or earlier.__context__
+    return earlier or error
+
+
 def exit_status(error: BaseException) -> int:
     """2 for one of FAULTS, 130 for Ctrl-C and SIGTERM, 1 for our own mistakes."""
     if isinstance(error, KeyboardInterrupt):
@@ -50,10 +62,9 @@ def say(message: object) -> None:
 
 def report(kind, error, traceback) -> None:
     """The excepthook: what goes wrong while a command still imports what it needs."""
-    if isinstance(error.__cause__, KeyboardInterrupt):  # in __set_name__ Python 3.11 wraps it
-        kind, error = KeyboardInterrupt, error.__cause__
-    if not issubclass(kind, (KeyboardInterrupt, UserError, ModuleNotFoundError)):
+    cause = origin(error)
+    if not isinstance(cause, (KeyboardInterrupt, UserError, ModuleNotFoundError)):
         sys.__excepthook__(kind, error, traceback)
         return
-    say(sentence(error))
-    os._exit(exit_status(error))
+    say(sentence(cause))
+    os._exit(exit_status(cause))

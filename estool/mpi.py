@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from estool import interrupts, memory
-from estool.errors import FAULTS, UserError, exit_status, sentence
+from estool.errors import FAULTS, UserError, exit_status, origin, sentence
 
 # Ranks that each start as many threads as there are cores slow each other down severalfold.
 THREADS = (
@@ -186,6 +186,7 @@ def ranks(
     except BaseException as error:
         if isinstance(error, SystemExit) and error.code in (0, None):
             raise
+        error = origin(error)
         if world is None and not isinstance(error, KeyboardInterrupt):
             raise  # said by rank 0, where all ranks have met it
         if world is not None and world.Get_size() == 1:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import memory
+from estool import interrupts, memory
 from estool.errors import UserError
 from estool.weights import atomic_path
 
@@ -35,14 +35,24 @@ def check_arguments(args: argparse.Namespace) -> argparse.Namespace:
 
 
 def save(path: str | os.PathLike, **arrays: np.ndarray) -> None:
-    """Write named arrays as a compressed npz that numpy.load reads."""
+    """Write named arrays as a compressed npz that numpy.load reads.
+
+    Ctrl-C waits for its end: zipfile, broken off while it opens a member, complains when it closes.
+    """
     with (
         atomic_path(path, durable=False) as temporary,
+        interrupts.postponed(),
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION) as file,
     ):
         for name, array in arrays.items():
             with file.open(f"{name}.npy", "w") as member:
                 np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def save_arrays(path: str | os.PathLike, **arrays: np.ndarray) -> None:
+    """`save` without compression, for latents, which have none to gain."""
+    with atomic_path(path) as temporary, interrupts.postponed():
+        np.savez(temporary, **arrays)
 
 
 def load_arrays(path: str | os.PathLike, names: Sequence[str]) -> list[np.ndarray]:

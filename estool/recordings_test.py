@@ -1,6 +1,8 @@
 """Recordings: what is written is read, in an order that can be continued; bad ones are skipped."""
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -34,6 +36,21 @@ def test_a_saved_recording_is_what_numpy_load_reads(folder):
     with np.load(folder / "2.npz", allow_pickle=False) as file:
         assert file["obs"].shape == (13, 64, 64, 3) and file["obs"].dtype == np.uint8
         assert file["action"].dtype == np.float16 and file["action"][0] == -1
+
+
+@pytest.mark.parametrize("save", ["save", "save_arrays"])
+def test_sigterm_while_a_file_is_packed_is_a_sentence_and_leaves_nothing(tmp_path, save):
+    code = (
+        "import os, zipfile, numpy as np; from estool import cli, recordings\n"
+        "compressor = zipfile._get_compressor\n"
+        "def interrupt(*a): os.kill(os.getpid(), 15); return compressor(*a)\n"
+        "zipfile._get_compressor = interrupt\n"
+        f"cli.run(lambda: recordings.{save}('a.npz', one=np.ones(3), two=np.zeros(2)))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "-c: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_pass_holds_no_frame_twice(folder):
