@@ -344,6 +344,7 @@ def test_bad_input_gets_one_sentence_and_status_2(
     (tmp_path / "empty").mkdir()
     weights.save_controller(tmp_path / "agent.json", np.zeros(867))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli.interrupts, "leave_at_once", lambda _: None)  # pytest hears Ctrl-C
     with pytest.raises(SystemExit) as end:
         cli.run(lambda: script.main(arguments))
     errors = capsys.readouterr().err

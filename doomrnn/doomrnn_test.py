@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -12,16 +13,17 @@ import psutil
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from estool import mpi, weights
+from estool import cli, mpi, precision, weights
 from estool.errors import UserError
 from estool.rollout import run_rollouts
 from estool.tf import tf
 
+import extract
 import model
+import series
 import train
+import vae_train
 from doomreal import DoomReal
-from extract import parse as extract_arguments
-from extract import record_episode
 from model import Controllers, RealWorld, WorldModel, random_policy, simulate
 from rnn import MDNRNN
 from vae import VAE, shapes
@@ -232,8 +234,8 @@ def test_no_folder_of_the_game_outlives_a_close_that_is_interrupted(tmp_path):
 def test_recorded_frame_precedes_its_action():
     env = DoomReal()
     try:
-        args = extract_arguments(["--max_frames", "60", "--min_frames", "0"])
-        frames, actions = record_episode(env, 9, args)
+        args = extract.parse(["--max_frames", "60", "--min_frames", "0"])
+        frames, actions = extract.record_episode(env, 9, args)
         assert frames.shape == (60, 64, 64, 3) and actions.dtype == np.float16
         observation, _ = env.reset(seed=9)
         for frame, action in zip(frames, actions, strict=True):
@@ -285,49 +287,50 @@ def test_a_second_recording_run_plays_nothing_again(room):
     assert before == {path: path.stat().st_mtime_ns for path in (room / "record").iterdir()}
 
 
-def test_controller_training_and_playing_from_the_command_line(room):
+def test_controller_training_and_playing(room, monkeypatch, capsys):
     run(room, "python", "train.py", "--preset", "smoke", "-n", "2")
     agent = "log/doomrnn.cma.2.6.best.json"
     assert (room / agent).exists()
-    play = ("python", "model.py", "doomrnn", "norender", agent, "7", "--episodes", "3")
-    lines = run(room, *play, "--max_length", "50").splitlines()
+    play = ("doomrnn", "norender", agent, "7", "--episodes", "3", "--max_length", "50")
+    lines = run(room, "python", "model.py", *play, "-n", "2").splitlines()
     assert lines[-1].split()[::2] == ["seed", "average_reward", "stdev", "stderr", "median"]
     assert [line.split()[3] for line in lines[-4:-1]] == ["7", "8", "9"]
-    again = run(room, *play, "--max_length", "50").splitlines()
-    assert again[1:] == lines[1:]  # the seed fixes the run; the first line names its processes
-    run(
-        room,
-        "python",
-        "model.py",
-        "doomreal",
-        "render",
-        agent,
-        "--max_length",
-        "12",
-        "--video",
-        "a.mp4",
-    )
+    monkeypatch.chdir(room)
+    monkeypatch.setattr(precision, "use_threads", lambda *_: None)  # too late here
+    model.main([*play, "-n", "1"])  # the seed fixes the run, any number of ranks scores the same
+    assert capsys.readouterr().out.splitlines()[-4:] == lines[-4:]
+    model.main(["doomreal", "render", agent, "--max_length", "12", "--video", "a.mp4"])
     assert (room / "a.mp4").stat().st_size > 2000
 
 
-def test_interrupted_vae_training_equals_an_uninterrupted_one(room):
-    command = ["vae_train.py", "--preset", "smoke", "--steps", "24", "--log_every", "3"]
-    run(room, "python", *command, "--output", "whole")
-    halved = [sys.executable, *command, "--output", "halved"]
-    with subprocess.Popen(halved, cwd=room, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout:
-            if line.startswith("step 6"):
-                process.terminate()
-    assert process.returncode == 130
-    assert "going on from step" in run(room, "python", *command, "--output", "halved")
+def test_interrupted_vae_training_equals_an_uninterrupted_one(room, monkeypatch, capsys):
+    monkeypatch.chdir(room)
+    monkeypatch.setattr(precision, "use_towers", lambda: 2)  # too late here
+    command = ["--preset", "smoke", "--steps", "12"]
+    vae_train.main([*command, "--output", "whole"])
+    test = vae_train.Training.test
+
+    def interrupt(training, *args):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return test(training, *args)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(vae_train.Training, "test", interrupt)
+        vae_train.main([*command, "--output", "halved"])
+    capsys.readouterr()
+    vae_train.main([*command, "--output", "halved"])
+    assert "going on from step 3" in capsys.readouterr().out
     whole, halved = ((room / name / "vae.json").read_bytes() for name in ("whole", "halved"))
     assert whole == halved
 
 
-def test_damaged_recording_is_skipped_counted_and_named(room):
+def test_damaged_recording_is_skipped_counted_and_named(room, monkeypatch, capsys):
+    monkeypatch.chdir(room)
+    monkeypatch.setattr(precision, "use_threads", lambda *_: None)  # too late here
     bad = room / "record" / "1000001.npz"
     bad.write_bytes(b"not a zip")
-    output = run(room, "python", "series.py", "--preset", "smoke", "--output", "series2")
+    series.main(["--preset", "smoke", "--output", "series2"])
+    output = capsys.readouterr().out
     assert "1000001.npz" in output and "1 damaged" in output
     bad.unlink()
 
@@ -379,20 +382,26 @@ def test_a_second_round_goes_on_from_an_agent_and_its_weights(room, tmp_path):
     assert (folder / "round2" / agent).exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        (["series.py", "--vae", "nothing.json"], "nothing.json"),
-        (["model.py", "doomreal", "norender", "nothing.json"], "nothing.json"),
-        (["model.py", "doomtwo", "norender"], "doomtwo"),
-        (["vae_train.py", "--record", "empty"], "empty"),
-        (["train.py", "-n", "1", "--models", "empty"], "empty"),
-        (["extract.py", "--episodes", "0"], "--episodes"),
-        (["extract.py", "--workers", "2", "--worker", "2"], "--worker"),
-    ],
-)
-def test_bad_input_gets_one_sentence_and_status_2(tmp_path, arguments, named):
+BAD = [
+    (series, ["--vae", "nothing.json"], "nothing.json"),
+    (model, ["doomreal", "norender", "nothing.json"], "nothing.json"),
+    (model, ["doomtwo", "norender"], "doomtwo"),
+    (vae_train, ["--record", "empty"], "empty"),
+    (train, ["-n", "1", "--models", "empty"], "empty"),
+    (extract, ["--episodes", "0"], "--episodes"),
+    (extract, ["--workers", "2", "--worker", "2"], "--worker"),
+]
+
+
+@pytest.mark.parametrize(("script", "arguments", "named"), BAD)
+def test_bad_input_gets_one_sentence_and_status_2(
+    tmp_path, monkeypatch, capsys, script, arguments, named
+):
     (tmp_path / "empty").mkdir()
-    command = (sys.executable, str(ROOM / arguments[0]), *arguments[1:])
-    errors = run(tmp_path, *command, status=2)
-    assert named in errors and "Traceback" not in errors
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli.interrupts, "leave_at_once", lambda _: None)  # pytest hears Ctrl-C
+    with pytest.raises(SystemExit) as end:
+        cli.run(lambda: script.main(arguments))
+    errors = capsys.readouterr().err
+    assert end.value.code == 2
+    assert named in errors and errors.count("\n") == 1
