@@ -5,3 +5,4 @@ import sys
 from estool import errors
 
 sys.excepthook = errors.report  # here, because Ctrl-C often comes while TensorFlow is loaded
+sys.unraisablehook = errors.report_lost

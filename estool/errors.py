@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 
@@ -20,6 +22,8 @@ class UserError(Exception):
 
 # Not mistakes of the program; others show a traceback.
 FAULTS = (UserError, OSError, MemoryError, ModuleNotFoundError)
+
+AGAIN = 0.05  # seconds until an interruption that was lost is made again: the callback is over then
 
 
 def origin(error: BaseException) -> BaseException:
@@ -68,3 +72,17 @@ def report(kind, error, traceback) -> None:
         return
     say(sentence(cause))
     os._exit(exit_status(cause))
+
+
+def report_lost(unraisable) -> None:
+    """The unraisablehook: an interruption that Python cannot raise where it came is made again.
+
+    In the callback of a weak reference or in a `__del__` an exception is printed and lost; drawing
+    a figure is full of them, and a command would go on as if nobody had asked it to end.
+    """
+    if unraisable.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(unraisable)
+        return
+    ours = callable(signal.getsignal(signal.SIGTERM))  # else a command that still imports
+    number = signal.SIGTERM if ours else signal.SIGINT
+    threading.Timer(AGAIN, os.kill, (os.getpid(), number)).start()
