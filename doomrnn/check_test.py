@@ -150,6 +150,14 @@ def test_alarms_are_hits_early_or_false():
     assert alarms.false.tolist() == [1, 0, 2] and alarms.early.tolist() == [1, 0, 0]
 
 
+def test_death_rates_count_deaths_in_the_steps_lived_at_that_age():
+    rates = measures.death_rates(np.array([100, 150, 151, 400, 2100]))
+    # 0 to 150: deaths at 100 and at 150, 100 + 4 * 150 steps; 150 to 300: one, 1 + 2 * 150 steps
+    assert np.allclose(rates[:3], [2000 / 700, 1000 / 301, 1000 / 300])
+    assert np.allclose(rates[3:], 0)  # the clock's end is no death
+    assert np.isnan(measures.death_rates(np.array([10, 20]))[1:]).all()
+
+
 def test_fireballs_are_found_by_colour_and_must_be_drawn():
     frames = np.full((1, 64, 64, 3), 80, np.uint8)
     frames[0, 10:13, 10:13] = frames[0, 30:33, 30:33] = (255, 220, 90)

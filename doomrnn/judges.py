@@ -232,15 +232,17 @@ def draw_foresight(path: Path, seen: measures.Foresight) -> None:
 
 
 def draw_survival(path: Path, curves: dict[str, np.ndarray]) -> None:
-    """The share of the episodes that is still alive, against steps."""
-    figure, (axis,) = _figure(1, (8, 5))
+    """Against steps: left, the share of the episodes that is still alive; right, deaths."""
+    figure, (left, right) = _figure(2, (13, 5))
     for index, (name, lengths) in enumerate(curves.items()):
-        alive = 1 - np.arange(len(lengths) + 1) / len(lengths)
         style = {"color": f"C{index // 2}", "linestyle": "--" if index % 2 else "-"}
-        style["label"] = f"{name}: {lengths.mean():.0f}"
-        axis.step(np.append(0, np.sort(lengths)), alive, where="post", **style)
-    axis.set(xlabel="steps", ylabel="share alive", xlim=(0, MAX_STEPS), title="in dream and game")
-    axis.legend()
+        alive = 1 - np.arange(len(lengths) + 1) / len(lengths)
+        steps, label = np.append(0, np.sort(lengths)), f"{name}: {lengths.mean():.0f}"
+        left.step(steps, alive, where="post", label=label, **style)
+        right.stairs(measures.death_rates(lengths), measures.AGES, baseline=None, **style)
+    left.set(xlabel="steps", ylabel="share alive", xlim=(0, MAX_STEPS), title="in dream and game")
+    right.set(xlabel="steps", ylabel="deaths in 1000 steps", title="at which age")
+    left.legend()
     pictures.save_figure(path, figure)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from estool import seeds
 from estool.rollout import run_rollouts
 
-from doomreal import DoomReal
+from doomreal import MAX_STEPS, DoomReal
 from extract import parse as extract_arguments
 from extract import record_episode
 from rnn import MDNRNN, FastStep, Rows
@@ -20,6 +20,7 @@ from vae import VAE
 BRIGHT = 160  # of 255: nothing but fire has so much red (walls end at 130)
 FIREBALL = 8  # pixels: smaller ones are far away, and V may miss them
 DRAWN = 140 / 255  # mean red of a fireball that V has drawn; the floor has .37
+AGES = (0, 150, 300, 500, 750, 1000, 1400, MAX_STEPS)  # steps between which deaths are counted
 EARLY = 10  # frames before a death in which an alarm is early rather than false
 
 
@@ -192,3 +193,16 @@ def survival(world, act, count: int, report=None, batch: int = 32) -> np.ndarray
     """Lengths int64 (count,) of `count` episodes in a world, real or dreamed."""
     trials = seeds.check_seeds(0, count)
     return run_rollouts(world, act, trials, batch=batch, report=report)[1]
+
+
+def death_rates(lengths: np.ndarray) -> np.ndarray:
+    """Deaths in 1000 steps at each age of AGES, (ages,), of episodes (N,); NaN where none got to.
+
+    The game sends in more enemies by the minute. A dream in which an old agent is as safe as a
+    young one has learned that too little: M saw few old ones.
+    """
+    edges = np.array(AGES)
+    lived = (np.clip(lengths[:, None], edges[:-1], edges[1:]) - edges[:-1]).sum(0)
+    dead = lengths[lengths < MAX_STEPS]  # the clock ended the others
+    deaths = np.histogram(dead, edges + 0.5)[0]  # a death at an edge is of the age before it
+    return 1000 * deaths / np.where(lived, lived, np.nan)
