@@ -95,7 +95,7 @@ def table(args, results: dict) -> str:
     for name in args.rows:
         found, training = results[name]["doomreal"], results[name]["training"]
         cells = [variants.cell(found), f"{found['median']:.0f}", f"{training['generations']}"]
-        cells += [f"{training['steps'] / 1e6:.1f} M", f"{training['hours']:.1f}"]
+        cells += [f"{training['steps'] / 1e6:.1f} M", f"{training['hours']:.2f}"]
         rows.append([ROWS[name][2], str(training["parameters"]), *cells])
     return variants.write_table(args.output / "table.md", head, rows)
 

@@ -80,7 +80,7 @@ def table(args, results: dict, random: dict) -> str:
     for temperature in args.temperatures:
         found = results[f"tau-{temperature:g}"]
         cells = [variants.cell(found[world]) for world in ("doomrnn", "doomreal")]
-        cells += [f"{found['doomreal']['median']:.0f}", f"{found['training']['hours']:.1f}"]
+        cells += [f"{found['doomreal']['median']:.0f}", f"{found['training']['hours']:.2f}"]
         rows.append([f"{temperature:g}", *cells, *PAPER.get(temperature, ("", ""))])
     median = f"{random['median']:.0f}"
     rows.append(["random player", "", variants.cell(random), median, "", "", RANDOM])
