@@ -47,7 +47,7 @@ def test_temperature_table_is_laid_beside_the_papers(models, tmp_path):
     values = {"mean": 900.0, "stdev": 500.0, "stderr": 28.9, "median": 800.0}
     found = {"doomrnn": values, "doomreal": values, "training": {"hours": 1.25}}
     text = temperatures.table(args, {"tau-1.15": found, "tau-1.25": found}, values)
-    ours = "900 ± 500 (29) | 900 ± 500 (29) | 800 | 1.2"
+    ours = "900 ± 500 (29) | 900 ± 500 (29) | 800 | 1.25"
     assert f"| 1.15 | {ours} | 918 ± 546 | 1092 ± 556 |" in text
     assert f"| 1.25 | {ours} |  |  |" in text and text.endswith("| 210 ± 108 |\n")
 
