@@ -78,13 +78,15 @@ def test_sigterm_while_python_cleans_up_shows_no_traceback():
     assert (done.returncode, done.stderr) == (130, "")
 
 
-@pytest.mark.parametrize("number", [2, 15])
-def test_an_interruption_in_a_callback_is_not_lost(number):
+@pytest.mark.parametrize(
+    ("number", "sigint"), [(2, "default_int_handler"), (15, "default_int_handler"), (15, "SIG_IGN")]
+)
+def test_an_interruption_in_a_callback_is_not_lost(number, sigint):
     code = "import os, signal, time, weakref\nfrom estool.cli import run\nclass A: pass\n"
     code += "def main():\n a = A()\n"
     code += f" b = weakref.ref(a, lambda _: (os.kill(os.getpid(), {number}), time.sleep(9)))\n"
     code += " del a\n time.sleep(9)\n"
-    code += "signal.signal(2, signal.default_int_handler)\nrun(main)"  # not so in a background
+    code += f"signal.signal(2, signal.{sigint})\nrun(main)"  # ignored in a script's background
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (130, "-c: interrupted\n")
 

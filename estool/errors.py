@@ -83,6 +83,6 @@ def report_lost(unraisable) -> None:
     if unraisable.exc_type is not KeyboardInterrupt:
         sys.__unraisablehook__(unraisable)
         return
-    ours = callable(signal.getsignal(signal.SIGTERM))  # else a command that still imports
-    number = signal.SIGTERM if ours else signal.SIGINT
+    heard = callable(signal.getsignal(signal.SIGINT))  # a script's background ignores it
+    number = signal.SIGINT if heard else signal.SIGTERM
     threading.Timer(AGAIN, os.kill, (os.getpid(), number)).start()
