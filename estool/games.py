@@ -73,6 +73,7 @@ class Game:
     wrapper: Callable | None = None  # around every environment
     shaping: Callable | None = None  # around those that train
     vector: Callable[[int], VectorEnv] | None = None  # a batched twin
+    camera: str | None = None  # MuJoCo's that follows: gymnasium 1.4 leaves it out by itself
 
     @property
     def name(self) -> str:
@@ -83,6 +84,8 @@ class Game:
         """One environment; UserError where gymnasium cannot make it or a policy cannot play it."""
         # a task of one's own that draws nothing need not know the word
         given = {"render_mode": render_mode} if render_mode else {}
+        if render_mode and self.camera:
+            given["camera_name"] = self.camera
         try:
             env = gymnasium.make(self.env_id, disable_env_checker=True, **given)
         except (gymnasium.error.Error, ImportError) as error:
@@ -122,15 +125,16 @@ class Game:
 
 
 _WALKER = {"wrapper": FreshWorld, "shaping": BipedShaping, "requirement": 300.0}
+_RUNNER = {"layers": (32, 16), "camera": "track"}
 _GAMES = (
     Game("CartPoleSwingUp-v0", (10,), vector=CartPoleSwingUpVector),
     Game("BipedalWalker-v3", **_WALKER),
     Game("BipedalWalkerHardcore-v3", **_WALKER),
-    Game("Ant-v5", (32, 16)),
-    Game("HalfCheetah-v5", (32, 16)),
-    Game("Hopper-v5", (32, 16)),
-    Game("Walker2d-v5", (32, 16)),
-    Game("Humanoid-v5", (32, 16)),
+    Game("Ant-v5", **_RUNNER),
+    Game("HalfCheetah-v5", **_RUNNER),
+    Game("Hopper-v5", **_RUNNER),
+    Game("Walker2d-v5", **_RUNNER),
+    Game("Humanoid-v5", **_RUNNER),
     Game("InvertedPendulum-v5", (10,)),
     Game("InvertedDoublePendulum-v5", (10,)),
     Game("Reacher-v5", (10,)),

@@ -54,6 +54,14 @@ def test_a_rollout_is_one_episode_of_a_fresh_environment_whatever_its_company(na
         rollouts.close()
 
 
+@pytest.mark.parametrize("name", ["Ant", "HalfCheetah", "Hopper", "Walker2d", "Humanoid"])
+def test_the_camera_follows_who_runs_away(name):
+    env = games.find(f"{name}-v5").make(render_mode="rgb_array")
+    renderer = env.unwrapped.mujoco_renderer
+    assert renderer.model.camera(renderer.camera_id).name == "track"
+    env.close()
+
+
 @pytest.mark.parametrize("env_id", [*games.GAMES, "Acrobot-v1", "Pendulum-v1", "LunarLander-v3"])
 def test_every_game_can_be_played(env_id):
     rollouts = agents.Rollouts(games.find(env_id), batch=2, max_length=3)
