@@ -29,6 +29,7 @@ Z_SIZE, HIDDEN, OUTPUTS = 32, 256, 3
 HIDDEN_UNITS = 40  # of the controller with a hidden layer (paper, section 3.4)
 Z, C, H = (slice(0, Z_SIZE), slice(Z_SIZE, Z_SIZE + HIDDEN), slice(-HIDDEN, None))
 INPUTS = {"z": (Z,), "zc": (Z, C), "zh": (Z, H), "zch": (Z, C, H), "z_hidden": (Z,)}
+Z_KINDS = ("mean", "sample")
 BATCH = 32  # games at once in a process
 STEP_REWARD = -0.1  # of a step that touches no new tile
 
@@ -100,8 +101,9 @@ class WorldModel:
 class RealWorld:
     """Many real games in lockstep, seen through V and M: the `world` of rollout.py.
 
-    observation: float32 (B, Z + 2H), [z, c, h]; z is sampled, as in the paper, by noise that the
-    row's seed fixes. M advances after each action. A row's company does not change its last bit.
+    observation: float32 (B, Z + 2H), [z, c, h]; z is V's mean, or with `sampled` a sample, as in
+    the paper, by noise that the row's seed fixes. M advances after each action. A row's company
+    does not change its last bit.
     laps: the seeds of all episodes that ended with a whole lap
 
     With `patience` N, a row that has touched no new tile for N steps ends there, and its last
@@ -109,8 +111,15 @@ class RealWorld:
     each. It saves the time of hopeless rollouts; only a car that would have come back loses by it.
     """
 
-    def __init__(self, model: WorldModel, renderer: str = "stock", patience: int = 0):
+    def __init__(
+        self,
+        model: WorldModel,
+        renderer: str = "stock",
+        patience: int = 0,
+        sampled: bool = False,
+    ):
         self.vae, self.patience, self.max_length = model.vae, patience, MAX_STEPS
+        self._sampled = sampled
         self._rows = Rows(FastStep(model.rnn))
         self._noise = RowNoise(0, Z_SIZE)
         self._games = CarRacingBatch(renderer)
@@ -135,14 +144,14 @@ class RealWorld:
         self.frames = np.concatenate((self.frames, first))
         zeros = np.zeros((count, self.observation.shape[1]), np.float32)
         self.observation = np.concatenate((self.observation, zeros))
-        self.observation[old:, Z] = self._sample(first, np.stack(normal))
+        self.observation[old:, Z] = self._encode(first, np.stack(normal))
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Advance every row by actions (B, 3): reward float64 (B,), done bool (B,)."""
         self.frames, rewards, done, lapped = self._games.step(actions, self._slots)
         self.laps.update(self._seeds[lapped].tolist())
         self._rows.advance(self.observation[:, Z], actions)
-        self.observation[:, Z] = self._sample(self.frames, self._noise.next()[1])
+        self.observation[:, Z] = self._encode(self.frames, self._noise.next()[1])
         self.observation[:, C], self.observation[:, H] = self._rows.c, self._rows.h
         self._age += 1
         self._waited = np.where(rewards > 0, 0, self._waited + 1)
@@ -167,10 +176,10 @@ class RealWorld:
     def close(self) -> None:
         self._games.close()
 
-    def _sample(self, frames, normal):
+    def _encode(self, frames, normal):
         batch = frames.repeat(2, axis=0) if len(frames) == 1 else frames  # see FastStep
         mu, logvar = (latent[: len(frames)] for latent in self.vae.encode(batch))
-        return mu + np.exp(logvar / 2) * normal
+        return mu + np.exp(logvar / 2) * normal if self._sampled else mu
 
 
 def simulate(world, controllers: Controllers, seeds: np.ndarray, max_length=None, batch=BATCH):
@@ -192,6 +201,7 @@ def parse(argv=None):
     add("seed", nargs="?", type=cli.non_negative_int, default=0, help="of the first episode")
     add("--episodes", type=cli.positive_int, default=100, help="how many to score")
     add("--inputs", choices=INPUTS, default="zh", help="what the controller sees")
+    add("--z", choices=Z_KINDS, default="mean", help="what of V's z it sees")
     add("--policy", choices=("controller", "random"), default="controller", help="who plays")
     text = "what draws the frames for V; scores are reported on stock"
     add("--renderer", choices=KINDS, default="stock", help=text)
@@ -221,7 +231,7 @@ def score(args, trial_seeds: np.ndarray, shared: np.ndarray) -> np.ndarray:
     mine = trial_seeds[shared]
     controllers = Controllers(parameters[None].repeat(max(1, len(mine)), 0), args.inputs)
     act = random_policy(mine) if args.policy == "random" else controllers.act
-    world = RealWorld(model, args.renderer)
+    world = RealWorld(model, args.renderer, sampled=args.z == "sample")
     returns, lengths = run_rollouts(world, act, mine, args.max_length, args.batch)
     world.close()
     return np.stack((returns, lengths, np.isin(mine, list(world.laps))), axis=1)

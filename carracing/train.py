@@ -25,6 +25,7 @@ from row_bytes import ROW_BYTES
 
 GAME = "carracing"
 INPUTS = ("z", "zc", "zh", "zch", "z_hidden")
+Z_KINDS = ("mean", "sample")
 KINDS = ("stock", "fast")
 REQUIREMENT = 900  # the mean of 100 episodes that counts as solved
 PRESETS = {
@@ -39,7 +40,7 @@ PRESETS = {
     "laptop": {"generations": 90, "num_episode": 4, "patience": 75}
     | {"eval_steps": 10, "eval_episodes": 64, "eval_renderer": "fast"},
     # reference carracing/train.py: about 1800 generations, trained on stock, in float32
-    "paper": {"generations": 1800, "renderer": "stock", "precision": "float32"},
+    "paper": {"generations": 1800, "renderer": "stock", "precision": "float32", "z": "sample"},
 }
 
 
@@ -48,6 +49,7 @@ def parse(argv=None):
     evolve.add_arguments(parser)
     add = parser.add_argument
     add("--inputs", choices=INPUTS, default="zh", help="what the controller sees")
+    add("--z", choices=Z_KINDS, default="mean", help="what of V's z it sees; the paper: a sample")
     add("--renderer", choices=KINDS, default="fast", help="what draws the candidates' episodes")
     add("--max_length", type=cli.positive_int, default=1000, help="steps of an episode")
     text = "what draws the episodes that score the mean"
@@ -69,7 +71,8 @@ def make_rollouts(args):
 
     model = WorldModel.load(args.models, precision.resolve(args.precision))
     kinds = {False: args.renderer, True: args.eval_renderer}
-    worlds = {kind: RealWorld(model, kind) for kind in set(kinds.values())}
+    sampled = args.z == "sample"
+    worlds = {kind: RealWorld(model, kind, sampled=sampled) for kind in set(kinds.values())}
 
     def rollouts(params, seeds, max_length, test):
         limit = args.max_length if max_length < 0 else min(max_length, args.max_length)
@@ -93,7 +96,7 @@ def main(argv=None):
     smaller = "-n/--num_worker or --batch"
     with mpi.ranks(args.num_worker, args.rank_timeout, rank_bytes(args), smaller) as ranks:
         rollouts, size = make_rollouts(args)
-        names = ("inputs", "renderer", "max_length", "eval_renderer", "patience", "precision")
+        names = ("inputs", "z", "renderer", "max_length", "eval_renderer", "patience", "precision")
         settings = {name: getattr(args, name) for name in names}
         evolve.run(args, ranks, GAME, size, rollouts, settings, REQUIREMENT)
 

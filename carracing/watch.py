@@ -45,7 +45,7 @@ class Moment:
 
 def run(args, model, controllers) -> None:
     """Play one episode with the seed `args.seed` and show it in a window or in video files."""
-    world = RealWorld(model, args.renderer)
+    world = RealWorld(model, args.renderer, sampled=args.z == "sample")
     episode = real_episode(world, model, controllers, args)
     moments, z, actions, total = show(episode, args, "World Models: CarRacing")
     if args.strip:
