@@ -1,4 +1,4 @@
-"""Is M needed? Agents that see z alone or with h, with a trained and an untrained M.
+"""Is M needed, and what is each lever worth? Agents evolved alike but for one thing.
 
 Reads vae/, rnn/ and initial_z/. Evolves each agent on the real track with one V and one budget, in
 ablation/<name>/, and scores it on stock gymnasium and test seeds. An untrained M has random
@@ -6,23 +6,43 @@ weights: its h remembers the past, but expects nothing. Writes ablation/table.md
 
   python ablation.py --preset laptop          four agents, 100 generations of 64 x 4 tracks each
   python ablation.py --rows z zh              only these
+  python ablation.py --rows zh zh-own-tracks zh-whole-episodes zh-sampled      levers
 
 Started again it goes on where it stopped.
 """
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from estool import cli, seeds, variants
 from estool.errors import UserError
 from estool.variants import CONTROLLER, Place, Variant
 
-ROWS = {  # name: what C sees, whether M is trained, in words, the paper's score
-    "z": ("z", True, "z", "632 ± 251"),
-    "z_hidden": ("z_hidden", True, "z, C with a hidden layer", "788 ± 141"),
-    "zh": ("zh", True, "z, h", "906 ± 21"),
-    "zh-untrained": ("zh", False, "z, h of an untrained M", ""),
-    "zch": ("zch", True, "z, c, h", ""),
+
+@dataclass(frozen=True)
+class Row:
+    """An agent of the table."""
+
+    label: str
+    inputs: str
+    trained: bool = True  # M
+    paper: str = ""  # its score there
+    flags: tuple[str, ...] = ()  # of train.py alone
+    shared: tuple[str, ...] = ()  # of train.py and model.py
+
+
+ROWS = {
+    "z": Row("z", "z", paper="632 ± 251"),
+    "z_hidden": Row("z, C with a hidden layer", "z_hidden", paper="788 ± 141"),
+    "zh": Row("z, h", "zh", paper="906 ± 21"),
+    "zh-untrained": Row("z, h of an untrained M", "zh", trained=False),
+    "zch": Row("z, c, h", "zch"),
+    "zh-own-tracks": Row(
+        "z, h; each candidate its own tracks", "zh", flags=("--common_seeds", "0")
+    ),
+    "zh-whole-episodes": Row("z, h; no rollout cut short", "zh", flags=("--patience", "0")),
+    "zh-sampled": Row("a sample of z, h", "zh", shared=("--z", "sample")),
 }
 DEFAULT = ["z", "z_hidden", "zh", "zh-untrained"]
 UNTRAINED_SEED = 1
@@ -43,7 +63,7 @@ def parse(argv=None):
     add("--num_episode", type=cli.positive_int, default=4, help="tracks a candidate drives")
     text = "generations from one choice of the best to the next"
     add("--eval_steps", type=cli.positive_int, default=25, help=text)
-    add("--eval_episodes", type=cli.positive_int, default=32, help="stock tracks that choose it")
+    add("--eval_episodes", type=cli.positive_int, default=32, help="tracks that choose it, fast")
     add("--episodes", type=cli.positive_int, default=100, help="stock tracks each is scored on")
     text = "end training rollouts without a new tile for so many steps; 0: never"
     add("--patience", type=cli.non_negative_int, default=100, help=text)
@@ -73,18 +93,19 @@ def make_variants(args) -> list[Variant]:
     """A training a row, scored on stock."""
     names = ("population", "num_episode", "eval_steps", "eval_episodes", "seed_start", "patience")
     train = [word for name in names for word in (f"--{name}", str(getattr(args, name)))]
+    train += ["--eval_renderer", "fast"]
     untrained, result = None, []
     for name in args.rows:
-        inputs, trained, *_ = ROWS[name]
-        models = args.models
-        if not trained:
+        row, models = ROWS[name], args.models
+        if not row.trained:
             untrained = untrained or make_untrained(args.models, args.output / "untrained")
             models = untrained
-        shared = ["--inputs", inputs, "--models", str(models)]
-        shared += ["--max_length", str(args.max_length)]
+        shared = ["--inputs", row.inputs, "--models", str(models)]
+        shared += ["--max_length", str(args.max_length), *row.shared]
         play = ["norender", CONTROLLER, str(args.seed), "--episodes", str(args.episodes)]
         files = [models / file for file in FILES[:2]]
-        result.append(Variant(name, [*train, *shared], {"stock": [*play, *shared]}, files))
+        training = [*train, *shared, *row.flags]
+        result.append(Variant(name, training, {"stock": [*play, *shared]}, files))
     return result
 
 
@@ -96,7 +117,7 @@ def table(args, results: dict) -> str:
         found, training = results[name]["stock"], results[name]["training"]
         cells = [variants.cell(found), f"{found['median']:.0f}", f"{training['generations']}"]
         cells += [f"{training['steps'] / 1e6:.1f} M", f"{training['hours']:.1f}"]
-        rows.append([ROWS[name][2], str(training["parameters"]), *cells, ROWS[name][3]])
+        rows.append([ROWS[name].label, str(training["parameters"]), *cells, ROWS[name].paper])
     return variants.write_table(args.output / "table.md", head, rows)
 
 

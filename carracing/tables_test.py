@@ -24,6 +24,12 @@ def models(tmp_path):
     return tmp_path
 
 
+def playing(row, models):
+    """The arguments of model.py that score a row, with a file in the place of its agent."""
+    file = str(models / ablation.FILES[0])
+    return [file if word == CONTROLLER else word for word in row.scores["stock"]]
+
+
 def test_ablation_trains_with_one_budget_and_scores_on_stock(models):
     args = ablation.parse(["--models", str(models), "--output", str(models / "out")])
     rows = ablation.make_variants(args)
@@ -31,15 +37,25 @@ def test_ablation_trains_with_one_budget_and_scores_on_stock(models):
     given = [train.parse(row.train) for row in rows]
     assert [g.inputs for g in given] == ["z", "z_hidden", "zh", "zh"]
     budgets = {(g.population, g.num_episode, g.renderer, g.eval_renderer) for g in given}
-    assert budgets == {(64, 4, "fast", "stock")} and given[0].patience == 100
+    assert budgets == {(64, 4, "fast", "fast")} and given[0].patience == 100
     assert [g.models for g in given] == [models] * 3 + [models / "out" / "untrained"]
     for row, training in zip(rows, given, strict=True):
-        words = [
-            str(models / ablation.FILES[0]) if w == CONTROLLER else w for w in row.scores["stock"]
-        ]
-        playing = model.parse(words)
-        assert (playing.inputs, playing.models) == (training.inputs, training.models)
-        assert (playing.renderer, playing.episodes) == ("stock", 100)
+        shown = model.parse(playing(row, models))
+        assert (shown.inputs, shown.models) == (training.inputs, training.models)
+        assert (shown.renderer, shown.episodes) == ("stock", 100)
+
+
+def test_a_levers_row_differs_from_the_agent_by_that_lever_alone(models):
+    names = ["zh", "zh-own-tracks", "zh-whole-episodes", "zh-sampled"]
+    args = ablation.parse(["--models", str(models), "--rows", *names])
+    agent, *levers = ablation.make_variants(args)
+    base = vars(train.parse(agent.train))
+    found = [
+        {k: v for k, v in vars(train.parse(row.train)).items() if base[k] != v} for row in levers
+    ]
+    assert found == [{"common_seeds": 0}, {"patience": 0}, {"z": "sample"}]
+    shown = [model.parse(playing(row, models)).z for row in levers]
+    assert shown == ["mean", "mean", "sample"]
 
 
 def test_table_is_laid_beside_the_papers(tmp_path):
