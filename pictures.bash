@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Make the README's pictures anew from the shipped agents, into pictures/: for each agent an animation,
 # and a strip of the game, what V keeps of it, and M's dream, begun with the same frames (Doom: and
-# given the same moves; CarRacing: the agent drives on); the learning curves; the figure of V, M and C;
-# a strip of estool's zoo. A minute on 2 idle cores; needs no screen.
+# given the same moves; CarRacing: the agent drives on); where Doom's agent walks; the learning curves;
+# the figure of V, M and C; a strip of estool's zoo. Two minutes at most on 2 idle cores; needs no screen.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source setup.bash
@@ -23,6 +23,7 @@ draw() { # draw <name> <room> <steps> <seed> <model.py's first arguments>
 
 draw doom doomrnn 200 0 doomreal render
 draw carracing carracing 350 3 render
+(cd doomrnn && python walk.py log/doomrnn.cma.*.best.json --output ../pictures/doom_walk.png)
 python pictures/draw.py
 python pictures/zoo.py
 rounds=(log/{first_round,second_round}/carracing.cma.4.64 log/carracing.cma.16.64)

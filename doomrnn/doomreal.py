@@ -70,6 +70,12 @@ class DoomReal(gymnasium.Env):
         """The whole picture as the game drew it last, uint8 (rows, columns, 3)."""
         return self.screen
 
+    def position(self) -> float:
+        """Where the player stands between the walls, 16 (the right one) to 752, in map units."""
+        from vizdoom import GameVariable
+
+        return self._game.get_game_variable(GameVariable.POSITION_Y)
+
     def close(self):
         self._game.close()
         shutil.rmtree(self._folder, ignore_errors=True)

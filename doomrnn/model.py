@@ -28,6 +28,7 @@ from row_bytes import GAMES, ROW_BYTES
 from vae import VAE
 
 Z_SIZE, HIDDEN = 64, 512
+TO_THE_WALL, WALL_TO_WALL = 60, 125  # steps of `blind_policy`, a rest at the wall among them
 HIDDEN_UNITS = 40  # of the controller with a hidden layer (paper, section 3.4)
 Z, C, H = (slice(0, Z_SIZE), slice(Z_SIZE, Z_SIZE + HIDDEN), slice(-HIDDEN, None))
 INPUTS = {"z": (Z,), "zc": (Z, C), "zh": (Z, H), "zch": (Z, C, H), "z_hidden": (Z,)}
@@ -162,6 +163,25 @@ def random_policy(seeds: np.ndarray):
     return lambda _, rows: np.array([generators[row].uniform(-1, 1) for row in rows], np.float32)
 
 
+def blind_policy(seeds: np.ndarray):
+    """A player that sees nothing and walks from wall to wall by the clock: an `act` for rollouts.
+
+    Left for the first steps, to the wall, then right and left by turns: what a policy that reacts
+    to the fireballs is to be compared with.
+    """
+    steps = np.zeros(len(seeds), int)
+
+    def act(_, rows):
+        steps[rows] += 1
+        turns = (steps[rows] - 1 - TO_THE_WALL) // WALL_TO_WALL
+        return np.where(turns % 2, -1, 1).astype(np.float32)
+
+    return act
+
+
+POLICIES = {"random": random_policy, "blind": blind_policy}
+
+
 def make_world(kind: str, model: WorldModel, temperature: float, precision: str = "float32"):
     """The world of that name on the command line: doomreal or doomrnn."""
     if kind == "doomreal":
@@ -178,7 +198,7 @@ def parse(argv=None):
     add("seed", nargs="?", type=cli.non_negative_int, default=0, help="of the first episode")
     add("--episodes", type=cli.positive_int, default=100, help="how many to score")
     add("--inputs", choices=INPUTS, default="zch", help="what the controller sees")
-    add("--policy", choices=("controller", "random"), default="controller", help="who plays")
+    add("--policy", choices=("controller", *POLICIES), default="controller", help="who plays")
     add("--temperature", type=cli.positive_float, default=TEMPERATURE, help="of the dream")
     add("--models", type=Path, default=Path("tf_models"), help="folder of V, M, first latents")
     add("--batch", type=cli.positive_int, default=GAMES, help="episodes played at once in a rank")
@@ -205,7 +225,7 @@ def score(args, trial_seeds: np.ndarray, shared: np.ndarray) -> np.ndarray:
     model, parameters = load_agent(args)
     mine = trial_seeds[shared]
     controllers = Controllers(parameters[None].repeat(max(1, len(mine)), 0), args.inputs)
-    act = random_policy(mine) if args.policy == "random" else controllers.act
+    act = POLICIES[args.policy](mine) if args.policy in POLICIES else controllers.act
     world = make_world(args.world, model, args.temperature)
     try:
         return np.stack(run_rollouts(world, act, mine, args.max_length, args.batch), axis=1)

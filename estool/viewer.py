@@ -29,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def check_arguments(args: argparse.Namespace) -> argparse.Namespace:
     """UserError where render or norender leaves undone what another flag asks for."""
     if args.mode == "render":
-        asked, other = {"--csv": args.csv, "--policy random": args.policy == "random"}, "norender"
+        policy = {f"--policy {args.policy}": args.policy != "controller"}
+        asked, other = {"--csv": args.csv} | policy, "norender"
     else:
         names = ("video", "gif", "strip", "expected")
         asked, other = {f"--{name}": getattr(args, name) for name in names}, "render"
