@@ -1,5 +1,9 @@
 """Where a player stands in the real game, and the picture of it."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import imageio.v3 as imageio
 import numpy as np
 import pytest
@@ -20,11 +24,14 @@ def test_moves_lead_to_the_wall_on_their_side():
     assert positions[-1] == pytest.approx(16, abs=0.1)
 
 
-def test_both_players_are_drawn(tmp_path, capsys):
+def test_both_players_are_drawn(tmp_path):
     agent, picture = tmp_path / "agent.json", tmp_path / "walk.png"
     weights.write_json(agent, [[0.0] * Controllers.size("zch"), 0.0])
-    walk.main([str(agent), "7", "--episodes", "2", "--max_length", "30", "--output", str(picture)])
-    assert capsys.readouterr().out == f"{picture}: the agent 30 steps, blind 30 steps\n"
+    words = [agent, "7", "--episodes", "2", "--max_length", "30", "--output", picture]
+    room = Path(walk.__file__).parent
+    done = subprocess.run([sys.executable, "walk.py", *words], cwd=room, stdout=subprocess.PIPE)
+    said = f"{picture}: the agent 30 steps, blind 30 steps\n"
+    assert (done.returncode, done.stdout.decode()) == (0, said)
     assert imageio.imread(picture).shape[1] > 800
 
 
