@@ -39,7 +39,8 @@ def parse(argv=None):
     parser = cli.parser(__doc__)
     text = "the path of the logs without .hist.json and the like; of each round where C went on"
     parser.add_argument("base", nargs="+", help=text)
-    parser.add_argument("--output", type=Path, help="the picture (default: <base>.curve.png)")
+    text = "the picture (default: <base>.curve.png)"
+    parser.add_argument("--output", type=cli.file_in(".png"), help=text)
     args = cli.parse(parser, argv=argv)
     args.output = args.output or Path(f"{args.base[-1]}.curve.png")
     return args

@@ -27,7 +27,7 @@ def parse(argv=None):
     add("--inputs", choices=INPUTS, default="zch", help="what the controller sees")
     add("--models", type=Path, default=Path("tf_models"), help="folder of V, M, first latents")
     add("--max_length", type=cli.whole_number(1, MAX_STEPS), default=MAX_STEPS, help="steps")
-    add("--output", type=Path, default=Path("walk.png"), help="the picture")
+    add("--output", type=cli.file_in(".png"), default=Path("walk.png"), help="the picture")
     return cli.parse(parser, argv=argv)
 
 

@@ -42,3 +42,12 @@ def test_an_episode_played_again_by_its_moves_is_the_same():
     first, second = walk.positions(game, 3, actions), walk.positions(game, 3, actions)
     game.close()
     np.testing.assert_array_equal(first, second)
+
+
+def test_a_picture_in_no_png_is_refused_before_any_play(tmp_path, capsys):
+    agent = tmp_path / "agent.json"
+    agent.write_text("[]")
+    with pytest.raises(SystemExit) as ended:
+        walk.parse([str(agent), "--output", "walk.txt"])
+    assert ended.value.code == 2
+    assert "expected a name in .png, found 'walk.txt'" in capsys.readouterr().err

@@ -165,6 +165,17 @@ non_negative_float = _number(
 fraction = number(0, 1)
 
 
+def file_in(suffix: str) -> Callable[[str], Path]:
+    """Argument type: the path of a file to write, of that format."""
+
+    def convert(text: str) -> Path:
+        if Path(text).suffix != suffix:
+            raise argparse.ArgumentTypeError(f"expected a name in {suffix}, found {text!r}")
+        return Path(text)
+
+    return convert
+
+
 def existing_file(text: str) -> Path:
     """Argument type: the path of a file that is there."""
     path = Path(text)

@@ -3,12 +3,13 @@
 import argparse
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import threadpoolctl
 
+from estool import cli
 from estool.errors import UserError
 from estool.weights import atomic_path
 
@@ -19,9 +20,9 @@ GIF_FPS, GIF_WIDTH, GIF_COLOURS = 10, 560, 64  # what a web page can bear
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of commands that show an agent; `files` says which videos were asked for."""
     add = parser.add_argument
-    add("--video", type=_file(".mp4"), help="render into this .mp4, without a screen")
-    add("--gif", type=_file(".gif"), help="render into this .gif, smaller, without a screen")
-    add("--strip", type=_file(".png"), help="render: write a strip of moments into this .png")
+    add("--video", type=cli.file_in(".mp4"), help="render into this .mp4, without a screen")
+    add("--gif", type=cli.file_in(".gif"), help="render into this .gif, smaller, without a screen")
+    add("--strip", type=cli.file_in(".png"), help="render: write a strip of moments into this .png")
     text = "render: begin with what M expected beside what came, as the key M does"
     add("--expected", action="store_true", help=text)
 
@@ -43,15 +44,6 @@ def check_arguments(args: argparse.Namespace) -> argparse.Namespace:
 def files(args: argparse.Namespace) -> list[Path]:
     """The video files that the command line asks for."""
     return [path for path in (args.video, args.gif) if path]
-
-
-def _file(suffix: str) -> Callable[[str], Path]:
-    def convert(text: str) -> Path:
-        if Path(text).suffix != suffix:
-            raise argparse.ArgumentTypeError(f"expected a name in {suffix}, found {text!r}")
-        return Path(text)
-
-    return convert
 
 
 def load_pygame():
