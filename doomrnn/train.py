@@ -31,7 +31,12 @@ PRESETS = {
         "max_length": 40,
     }
     | {"eval_episodes": 4, "precision": "float32"},
-    "laptop": {"generations": 125, "eval_world": "doomreal", "eval_episodes": 100},
+    "laptop": {
+        "generations": 125,
+        "components": 64,
+        "eval_world": "doomreal",
+        "eval_episodes": 100,
+    },
     # reference doomrnn/train.py: about 1800 generations, evaluated in the dream, in float32
     "paper": {"generations": 1800, "precision": "float32"},
 }
@@ -42,6 +47,8 @@ def parse(argv=None):
     evolve.add_arguments(parser)
     add = parser.add_argument
     add("--inputs", choices=INPUTS, default="zch", help="what the controller sees")
+    text = "search along so many principal components of what the controller sees (0: all weights)"
+    add("--components", type=cli.non_negative_int, default=0, help=text)
     add("--world", choices=WORLDS, default="doomrnn", help="the candidates' dream, or real game")
     add("--temperature", type=cli.positive_float, default=1.25, help="of the dream")  # reference
     add("--max_length", type=cli.positive_int, default=2100, help="steps of a dream")
@@ -50,30 +57,41 @@ def parse(argv=None):
     add("--batch", type=cli.positive_int, default=512, help="dreams at once in a rank")
     add("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of the dream")
     add("--models", type=Path, default=Path("tf_models"), help="folder of V, M, first latents")
-    return cli.parse(parser, PRESETS, argv)
+    args = cli.parse(parser, PRESETS, argv)
+    if args.components and args.inputs == "z_hidden":
+        parser.error("--components: only a linear controller has them; give 0 for z_hidden")
+    return args
 
 
 def make_rollouts(args):
-    """The function that evolve calls to play episodes, and the size of a controller."""
+    """The function that plays evolve's episodes, the size of a controller, the one that finds
+    directions (None: all weights)."""
     # Here, because the process that only starts mpirun has no use for TensorFlow.
     from estool import precision
 
+    import directions
     from model import Controllers, RealWorld, WorldModel, make_world, simulate
 
     model = WorldModel.load(args.models)
     dream = make_world("doomrnn", model, args.temperature, precision.resolve(args.precision))
     worlds = {"doomrnn": dream}
 
-    def rollouts(params, seeds, max_length, test):
-        kind = args.eval_world if test else args.world
+    def world(kind):
         if kind not in worlds:
             worlds[kind] = RealWorld(model)
             atexit.register(worlds[kind].close)
-        batch = args.batch if kind == "doomrnn" else GAMES
-        limit = args.max_length if max_length < 0 else min(max_length, args.max_length)
-        return simulate(worlds[kind], Controllers(params, args.inputs), seeds, limit, batch)
+        return worlds[kind], args.batch if kind == "doomrnn" else GAMES
 
-    return rollouts, Controllers.size(args.inputs)
+    def rollouts(params, seeds, max_length, test):
+        place, batch = world(args.eval_world if test else args.world)
+        limit = args.max_length if max_length < 0 else min(max_length, args.max_length)
+        return simulate(place, Controllers(params, args.inputs), seeds, limit, batch)
+
+    def along():
+        place, batch = world(args.world)
+        return directions.find(place, args.inputs, args.components, args.seed_start, batch)
+
+    return rollouts, Controllers.size(args.inputs), along if args.components else None
 
 
 def rank_bytes(args) -> float:
@@ -88,9 +106,10 @@ def main(argv=None):
     args = parse(argv)
     smaller = "-n/--num_worker or --batch"
     with mpi.ranks(args.num_worker, args.rank_timeout, rank_bytes(args), smaller) as ranks:
-        rollouts, size = make_rollouts(args)
-        names = ("inputs", "world", "temperature", "max_length", "eval_world", "precision")
-        evolve.run(args, ranks, GAME, size, rollouts, {name: getattr(args, name) for name in names})
+        rollouts, size, along = make_rollouts(args)
+        names = ("inputs", "components", "world", "temperature", "max_length", "eval_world")
+        settings = {name: getattr(args, name) for name in (*names, "precision")}
+        evolve.run(args, ranks, GAME, size, rollouts, settings, directions=along)
 
 
 if __name__ == "__main__":

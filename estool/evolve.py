@@ -142,11 +142,14 @@ def run(
     rollouts: Rollouts,
     settings: Mapping[str, object] | None = None,
     requirement: float | None = None,
+    directions: Callable[[], np.ndarray] | None = None,
 ) -> None:
     """Evolve a controller of `num_params` parameters until `--generations` or Ctrl-C.
 
     `settings` are the room's own values that a continued run must share with its beginning;
-    `requirement` is a line in the learning curve. All ranks call this with the same arguments.
+    `requirement` is a line in the learning curve. `directions` returns (num_params, K) to search
+    along (subspace.py); rank 0 calls it once, when a run begins, and the checkpoint keeps them.
+    All ranks call this with the same arguments.
 
     Raises UserError where the checkpoint is damaged or was made with other settings, and where
     the flags ask for more than there is (see sizes.py).
@@ -162,7 +165,7 @@ def run(
     paths = state.Paths(args.directory, name)
     with locks.only_one(paths.checkpoint.parent, name):
         locks.sweep(paths.log.parent)
-        now = state.begin(paths, shared, args.restart)
+        now = state.begin(paths, shared, args.restart, directions)
         cli.save_settings(f"{paths.log}.settings.json", argparse.Namespace(**(vars(args) | shared)))
         print(f"{name}: {num_params} parameters, {ranks.size} ranks", flush=True)
         scalars = Scalars(paths.scalars, first_step=now.generation + 1)

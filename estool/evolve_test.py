@@ -19,6 +19,13 @@ def train(folder, generations, *more):
     return folder
 
 
+def toy_arguments(folder, generations, *more):
+    parser = cli.parser("")
+    evolve.add_arguments(parser)
+    words = [*SMALL, "--directory", str(folder), "--generations", str(generations), *more]
+    return cli.parse(parser, argv=words)
+
+
 def files(folder):
     """The five files, without their seconds."""
     texts = {suffix: (folder / f"{BASE}{suffix}").read_text() for suffix in history.SUFFIXES}
@@ -126,6 +133,27 @@ def test_a_run_starts_from_the_mean_or_the_strategy_of_another(tmp_path):
         train(tmp_path / "other", 1, "--init_opt", checkpoint, "-o", "ga")
 
 
+def test_a_search_along_directions_goes_on_along_those_of_its_checkpoint(tmp_path):
+    directions = np.random.default_rng(0).standard_normal((5, 2))
+
+    def run(folder, generations, found):
+        args = toy_arguments(folder, generations)
+        rollouts = toy.make_rollouts(0, None)
+        evolve.run(args, mpi.Ranks(), "toy", 5, rollouts, directions=lambda: found)
+        return files(folder)
+
+    whole = run(tmp_path / "whole", 5, directions)
+    run(tmp_path / "parts", 2, directions)
+    assert run(tmp_path / "parts", 5, "not asked for") == whole
+    mean = np.array(json.loads(whole[".json"])[0])
+    basis = np.linalg.qr(directions)[0]
+    np.testing.assert_allclose(basis @ (basis.T @ mean), mean, atol=2e-4)
+    assert np.abs(mean).max() > 0.01
+    checkpoint = str(tmp_path / "whole" / "checkpoint/toy.cma.3.6.pkl")
+    with pytest.raises(UserError, match="of 5 parameters, .* found .* of 2 .*, in a subspace of 5"):
+        train(tmp_path / "new", 1, "--init_opt", checkpoint)
+
+
 def test_other_settings_are_refused_by_name(tmp_path):
     train(tmp_path, 2)
     with pytest.raises(
@@ -210,10 +238,7 @@ def test_fitness_steps_and_evaluation_against_numbers_of_our_own(tmp_path):
         calls.append((params, episode_seeds, max_length, test, returns, lengths))
         return returns, lengths
 
-    parser = cli.parser("")
-    evolve.add_arguments(parser)
-    flags = ("--generations", "2", "--cap_time", "1", "--batch_mode", "min")
-    args = cli.parse(parser, argv=[*SMALL, *flags, "--directory", str(tmp_path)])
+    args = toy_arguments(tmp_path, 2, "--cap_time", "1", "--batch_mode", "min")
     evolve.run(args, mpi.Ranks(), "toy", 4, rollouts)
 
     assert [call[3] for call in calls] == [False, False, True]
@@ -291,8 +316,6 @@ def test_a_torn_history_is_refused_by_name(tmp_path, suffix, text):
 
 
 def test_a_return_that_is_nan_stops_the_run(tmp_path):
-    parser = cli.parser("")
-    evolve.add_arguments(parser)
-    args = cli.parse(parser, argv=[*SMALL, "--directory", str(tmp_path)])
+    args = toy_arguments(tmp_path, 0)
     with pytest.raises(UserError, match="NaN"):
         evolve.run(args, mpi.Ranks(), "toy", 4, lambda p, s, *_: (np.full(len(s), np.nan), s))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from estool import es
 from estool.errors import UserError
 from estool.history import SUFFIXES, Log
+from estool.subspace import Subspace
 from estool.weights import atomic_path, load_controller
 
 
@@ -52,8 +54,16 @@ class Paths:
         return [file for file in (*files, self.checkpoint) if file.exists()]
 
 
-def begin(paths: Paths, settings: dict, restart: bool) -> State:
-    """The state to continue from, or a fresh one; files of another run are moved aside."""
+def begin(
+    paths: Paths,
+    settings: dict,
+    restart: bool,
+    directions: Callable[[], np.ndarray] | None = None,
+) -> State:
+    """The state to continue from, or a fresh one; files of another run are moved aside.
+
+    `directions`, where given, is called for a fresh one: see evolve.run.
+    """
     if paths.checkpoint.exists() and not restart:
         state = _load(paths.checkpoint, advice=": give --restart to start afresh")
         for key in settings | state.settings:
@@ -67,33 +77,32 @@ def begin(paths: Paths, settings: dict, restart: bool) -> State:
         print(f"continuing after generation {state.generation}")
         return state
     strategy_seed, episode_seed = np.random.SeedSequence(settings["seed_start"]).spawn(2)
-    strategy = _first_strategy(settings, int(strategy_seed.generate_state(1)[0]))
+    seed = int(strategy_seed.generate_state(1)[0])
+    strategy = _first_strategy(settings, seed, directions() if directions else None)
     _move_aside(paths)
     return State(settings, strategy, np.random.default_rng(episode_seed))
 
 
-def _first_strategy(settings: dict, seed: int) -> es.Strategy:
-    """A fresh strategy, or what --init_opt names."""
-    num_params, population = settings["num_params"], settings["population"]
+def _first_strategy(settings: dict, seed: int, directions: np.ndarray | None) -> es.Strategy:
+    """A fresh strategy, or what --init_opt names; along `directions` (P, K) where there are some."""
+    num_params = settings["num_params"]
     strategy = es.make(
         settings["optimizer"],
-        num_params,
-        population,
+        num_params if directions is None else directions.shape[1],
+        settings["population"],
         settings["sigma_init"],
         settings["weight_decay"],
         seed,
         settings.get("sigma_decay", 1.0),
         bool(settings["antithetic"]),
     )
+    if directions is not None:
+        strategy = Subspace(strategy, directions)
     source = Path(settings.get("init_opt", ""))
     if source.suffix == ".pkl":
         other = _load(source, "--init_opt ").strategy
-        expected, found = (
-            f"{type(one).__name__} of {one.num_params} parameters and {one.popsize} candidates"
-            for one in (strategy, other)
-        )
-        if found != expected:
-            raise UserError(f"--init_opt {source}: expected {expected}, found {found}")
+        if str(other) != str(strategy):
+            raise UserError(f"--init_opt {source}: expected {strategy}, found {other}")
         return other
     if source.name:
         strategy.set_mu(load_controller(source, num_params))

@@ -55,6 +55,9 @@ class Strategy(abc.ABC):
         self._best_param = np.zeros(num_params)
         self._best_score = self._best_return = self._last_return = -np.inf
 
+    def __str__(self):
+        return f"{type(self).__name__} of {self.num_params} parameters, {self.popsize} candidates"
+
     def ask(self) -> np.ndarray:
         """The candidates of the next generation: float64 (N, P)."""
         with one_thread():

@@ -1,0 +1,66 @@
+"""The directions of C's search: what they say about a dream, and which seed fixes them."""
+
+import numpy as np
+import pytest
+
+import directions
+import train
+from model import INPUTS, Controllers
+from rnn import MDNRNN, FastStep
+
+
+@pytest.fixture(scope="module")
+def dream():
+    from doomrnn import Dream
+
+    rng = np.random.default_rng(1)
+    initial_z = rng.normal(size=(2, 10, 64)).astype(np.float32)
+    rnn = MDNRNN(seed=1)
+    rnn.variables[2][:, 0], rnn.variables[3][0] = 0, -1  # restart logit: an episode never ends
+    return Dream(FastStep(rnn), initial_z)
+
+
+@pytest.fixture(autouse=True)
+def few_episodes(monkeypatch):
+    monkeypatch.setattr(directions, "EPISODES", 400)
+    monkeypatch.setattr(directions, "STEPS", 40)
+
+
+@pytest.mark.parametrize("inputs", ["z", "zh", "zch"])
+def test_directions_suit_the_inputs_and_differ_with_the_seed(dream, inputs):
+    found = [directions.find(dream, inputs, 5, seed, 64) for seed in (1, 1, 2)]
+    assert found[0].shape == (Controllers.size(inputs), 5)
+    np.testing.assert_array_equal(found[0], found[1])
+    assert np.abs(found[0] - found[2]).max() > 1e-3
+
+
+def test_answers_in_the_dream_are_of_size_one_along_every_direction(dream):
+    found, answers = directions.find(dream, "zch", 8, 1, 512), []
+    act = directions.held_policy(np.arange(400))
+    dream.start(np.arange(400))
+    for _ in range(40):
+        answers.append(dream.observation @ found)
+        dream.step(act(None, np.arange(400)))
+    dream.keep(np.empty(0, np.int64))
+    size = np.mean(np.concatenate(answers) ** 2, axis=0)
+    np.testing.assert_allclose(size, 1, atol=0.35)
+
+
+def test_the_held_policy_plays_like_the_recordings():
+    act = directions.held_policy(np.arange(50))
+    rows = np.arange(50)
+    actions = np.stack([act(None, rows) for _ in range(300)])  # (T, 50)
+    assert np.abs(actions).max() <= 1 and abs(actions.mean()) < 0.05
+    changes = (np.diff(actions, axis=0) != 0).mean()
+    assert changes == pytest.approx(1 / 5.5, abs=0.01)  # held for 1 to 10 steps, evenly
+    alone = directions.held_policy(np.arange(50)[7:8])
+    np.testing.assert_array_equal([alone(None, rows[:1])[0] for _ in range(300)], actions[:, 7])
+
+
+def test_components_need_a_linear_controller(capsys):
+    with pytest.raises(SystemExit) as error:
+        train.parse(["--preset", "laptop", "--inputs", "z_hidden"])
+    assert error.value.code == 2 and "--components: only a linear" in capsys.readouterr().err
+    assert train.parse(["--preset", "paper"]).components == 0
+    assert train.parse(["--preset", "laptop"]).components == 64
+    assert set(INPUTS) == set(train.INPUTS)
