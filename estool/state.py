@@ -84,7 +84,7 @@ def begin(
 
 
 def _first_strategy(settings: dict, seed: int, directions: np.ndarray | None) -> es.Strategy:
-    """A fresh strategy, or what --init_opt names; along `directions` (P, K) where there are some."""
+    """A fresh strategy, or what --init_opt names; along `directions` (P, K), where given."""
     num_params = settings["num_params"]
     strategy = es.make(
         settings["optimizer"],
