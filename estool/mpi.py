@@ -186,6 +186,8 @@ def ranks(
     except BaseException as error:
         if isinstance(error, SystemExit) and error.code in (0, None):
             raise
+        # A second signal must not lead out of here: an ordinary exit waits for the other ranks.
+        interrupts.leave_at_once(130)
         error = origin(error)
         if world is None and not isinstance(error, KeyboardInterrupt):
             raise  # said by rank 0, where all ranks have met it

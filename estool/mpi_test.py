@@ -88,6 +88,24 @@ def test_a_signal_leaves_no_rank_behind_and_a_whole_checkpoint(tmp_path, kind):
     assert done.returncode == 0 and "continuing after generation" in done.stdout
 
 
+def test_a_rank_that_is_told_to_end_twice_ends_the_others(tmp_path):
+    # pkill reaches a rank, and mpirun, which passes the signal on to it
+    start = command(tmp_path, "-n", "2")
+    with subprocess.Popen(
+        start, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment()
+    ) as process:
+        for line in process.stdout:
+            if line.startswith("ranks, process@host:"):
+                rank = int(line.split()[-1].split("@")[0])
+            if line.startswith("generation 3"):
+                break
+        os.kill(rank, signal.SIGTERM)
+        time.sleep(0.3)  # it waits for rank 0 to speak first
+        os.kill(rank, signal.SIGTERM)
+        process.stdout.read()
+        assert process.wait(timeout=10) != 0
+
+
 def test_ctrl_c_ends_a_rank_that_waits_for_another_to_start(tmp_path):
     code = (
         "import os, time\nfrom estool import cli, mpi\n"
