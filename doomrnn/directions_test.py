@@ -5,6 +5,7 @@ import pytest
 
 import directions
 import train
+from measures import RecordedPlayer
 from model import INPUTS, Controllers
 from rnn import MDNRNN, FastStep
 
@@ -36,7 +37,7 @@ def test_directions_suit_the_inputs_and_differ_with_the_seed(dream, inputs):
 
 def test_answers_in_the_dream_are_of_size_one_along_every_direction(dream):
     found, answers = directions.find(dream, "zch", 8, 1, 512), []
-    act = directions.held_policy(np.arange(400))
+    act = RecordedPlayer(np.arange(400))
     dream.start(np.arange(400))
     for _ in range(40):
         answers.append(dream.observation @ found)
@@ -44,17 +45,6 @@ def test_answers_in_the_dream_are_of_size_one_along_every_direction(dream):
     dream.keep(np.empty(0, np.int64))
     size = np.mean(np.concatenate(answers) ** 2, axis=0)
     np.testing.assert_allclose(size, 1, atol=0.35)
-
-
-def test_the_held_policy_plays_like_the_recordings():
-    act = directions.held_policy(np.arange(50))
-    rows = np.arange(50)
-    actions = np.stack([act(None, rows) for _ in range(300)])  # (T, 50)
-    assert np.abs(actions).max() <= 1 and abs(actions.mean()) < 0.05
-    changes = (np.diff(actions, axis=0) != 0).mean()
-    assert changes == pytest.approx(1 / 5.5, abs=0.01)  # held for 1 to 10 steps, evenly
-    alone = directions.held_policy(np.arange(50)[7:8])
-    np.testing.assert_array_equal([alone(None, rows[:1])[0] for _ in range(300)], actions[:, 7])
 
 
 def test_components_need_a_linear_controller(capsys):
