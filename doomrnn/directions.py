@@ -1,4 +1,4 @@
-"""Directions for C's search: what a controller meets, in the order of how much of it there is.
+"""Directions for C's search: what a controller meets in the game, in the order of how much of it.
 
 An importable module, no command; for train.py --components.
 """
@@ -10,27 +10,34 @@ from estool.seeds import training_seeds
 from estool.subspace import principal_directions
 
 from measures import RecordedPlayer
-from model import INPUTS
+from model import INPUTS, Controllers
 
-EPISODES, STEPS = 256, 300  # random play rarely lasts longer
+EPISODES, AGENT_EPISODES = 128, 48  # the agent's last four times as long
 EVERY = 4  # steps from one observation that counts to the next: neighbours are alike
 
 
-def find(world, inputs: str, count: int, seed: int, batch: int) -> np.ndarray:
-    """Directions float64 (P, count) in the weights of `inputs`, from random episodes in `world`.
+def find(world, inputs: str, count: int, seed: int, batch: int, agent=None) -> np.ndarray:
+    """Directions float64 (P, count) in the weights of `inputs`, from episodes in `world`.
 
+    The player of the recordings plays them and, where it is given, the controller `agent` (P,).
     `seed` fixes the episodes; at most `batch` of them are played at once.
     """
-    seeds = training_seeds(np.random.default_rng(seed), EPISODES)
-    columns, met, act = INPUTS[inputs], [], RecordedPlayer(seeds)
-    steps = 0
+    seeds = training_seeds(np.random.default_rng(seed), EPISODES + AGENT_EPISODES)
+    met, random, played = [], seeds[:EPISODES], seeds[EPISODES:]
 
-    def watched(observation, rows):
-        nonlocal steps
-        steps += 1
-        if steps % EVERY == 0:
-            met.append(np.concatenate([observation[:, part] for part in columns], axis=1))
-        return act(observation, rows)
+    def play(act, seeds):
+        steps = 0
 
-    run_rollouts(world, watched, seeds, STEPS, batch)
+        def watched(observation, rows):
+            nonlocal steps
+            steps += 1
+            if steps % EVERY == 0:
+                met.append(np.concatenate([observation[:, part] for part in INPUTS[inputs]], 1))
+            return act(observation, rows)
+
+        run_rollouts(world, watched, seeds, batch=batch)
+
+    play(RecordedPlayer(random), random)
+    if agent is not None:
+        play(Controllers(agent[None].repeat(len(played), 0), inputs).act, played)
     return principal_directions(np.concatenate(met), count)

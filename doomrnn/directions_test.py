@@ -1,13 +1,19 @@
-"""The directions of C's search: what they say about a dream, and which seed fixes them."""
+"""The directions of C's search: what they say about a world, whose play and which seed fix them."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+from estool.seeds import training_seeds
 
 import directions
 import train
 from measures import RecordedPlayer
 from model import INPUTS, Controllers
 from rnn import MDNRNN, FastStep
+
+MODELS = Path(__file__).with_name("tf_models")
 
 
 @pytest.fixture(scope="module")
@@ -18,13 +24,13 @@ def dream():
     initial_z = rng.normal(size=(2, 10, 64)).astype(np.float32)
     rnn = MDNRNN(seed=1)
     rnn.variables[2][:, 0], rnn.variables[3][0] = 0, -1  # restart logit: an episode never ends
-    return Dream(FastStep(rnn), initial_z)
+    return Dream(FastStep(rnn), initial_z, max_length=40)
 
 
 @pytest.fixture(autouse=True)
 def few_episodes(monkeypatch):
     monkeypatch.setattr(directions, "EPISODES", 400)
-    monkeypatch.setattr(directions, "STEPS", 40)
+    monkeypatch.setattr(directions, "AGENT_EPISODES", 400)
 
 
 @pytest.mark.parametrize("inputs", ["z", "zh", "zch"])
@@ -45,6 +51,28 @@ def test_answers_in_the_dream_are_of_size_one_along_every_direction(dream):
     dream.keep(np.empty(0, np.int64))
     size = np.mean(np.concatenate(answers) ** 2, axis=0)
     np.testing.assert_allclose(size, 1, atol=0.35)
+
+
+def test_an_agents_play_counts_where_there_is_one(dream, monkeypatch):
+    monkeypatch.setattr(directions, "principal_directions", lambda inputs, count: inputs)
+    agent = np.linspace(-1, 1, 1088)
+    random, both = (directions.find(dream, "zch", 8, 1, 512, who) for who in (None, agent))
+    assert random.shape == (4000, 1088) and both.shape == (8000, 1088)  # 400 x 40 / 4 each
+    np.testing.assert_array_equal(both[:4000], random)
+    seeds = training_seeds(np.random.default_rng(1), 800)[400:]
+    dream.start(seeds)
+    for _ in range(3):
+        dream.step(Controllers(agent[None]).act(dream.observation, np.zeros(400, np.int64)))
+    np.testing.assert_array_equal(both[4000:4400], dream.observation)
+    dream.keep(np.empty(0, np.int64))
+
+
+def test_train_finds_them_in_the_real_game(monkeypatch):
+    monkeypatch.setattr(directions, "EPISODES", 3)
+    args = train.parse(["--preset", "smoke", "--components", "4", "--models", str(MODELS)])
+    found = train.make_rollouts(args)[2]()
+    assert found.shape == (1088, 4) and np.isfinite(found).all()
+    assert train.make_rollouts(train.parse(["--models", str(MODELS)]))[2] is None
 
 
 def test_components_need_a_linear_controller(capsys):

@@ -47,7 +47,8 @@ def parse(argv=None):
     evolve.add_arguments(parser)
     add = parser.add_argument
     add("--inputs", choices=INPUTS, default="zch", help="what the controller sees")
-    text = "search along so many principal components of what the controller sees (0: all weights)"
+    text = "search along so many principal components of what the controller sees in the game; the "
+    text += "player of the recordings plays it, and the agent of --init_opt (0: all weights)"
     add("--components", type=cli.non_negative_int, default=0, help=text)
     add("--world", choices=WORLDS, default="doomrnn", help="the candidates' dream, or real game")
     add("--temperature", type=cli.positive_float, default=1.25, help="of the dream")  # reference
@@ -68,6 +69,7 @@ def make_rollouts(args):
     directions (None: all weights)."""
     # Here, because the process that only starts mpirun has no use for TensorFlow.
     from estool import precision
+    from estool.weights import load_controller
 
     import directions
     from model import Controllers, RealWorld, WorldModel, make_world, simulate
@@ -76,20 +78,25 @@ def make_rollouts(args):
     dream = make_world("doomrnn", model, args.temperature, precision.resolve(args.precision))
     worlds = {"doomrnn": dream}
 
-    def world(kind):
+    def rollouts(params, seeds, max_length, test):
+        kind = args.eval_world if test else args.world
         if kind not in worlds:
             worlds[kind] = RealWorld(model)
             atexit.register(worlds[kind].close)
-        return worlds[kind], args.batch if kind == "doomrnn" else GAMES
-
-    def rollouts(params, seeds, max_length, test):
-        place, batch = world(args.eval_world if test else args.world)
+        batch = args.batch if kind == "doomrnn" else GAMES
         limit = args.max_length if max_length < 0 else min(max_length, args.max_length)
-        return simulate(place, Controllers(params, args.inputs), seeds, limit, batch)
+        return simulate(worlds[kind], Controllers(params, args.inputs), seeds, limit, batch)
 
     def along():
-        place, batch = world(args.world)
-        return directions.find(place, args.inputs, args.components, args.seed_start, batch)
+        start, agent = args.init_opt, None
+        if start and start.suffix == ".json":
+            agent = load_controller(start, Controllers.size(args.inputs))
+        game = RealWorld(model)
+        try:
+            seed = args.seed_start
+            return directions.find(game, args.inputs, args.components, seed, GAMES, agent)
+        finally:
+            game.close()
 
     return rollouts, Controllers.size(args.inputs), along if args.components else None
 
@@ -99,6 +106,8 @@ def rank_bytes(args) -> float:
     rows = {"doomrnn": 0, "doomreal": 0}
     for kind, episodes in zip((args.world, args.eval_world), sizes.of_rank(args), strict=True):
         rows[kind] = max(rows[kind], min(episodes, args.batch if kind == "doomrnn" else GAMES))
+    if args.components:
+        rows["doomreal"] = GAMES
     return mpi.TENSORFLOW_BYTES + sum(rows[kind] * ROW_BYTES[kind] for kind in rows)
 
 

@@ -9,6 +9,7 @@ scaled to spread 1, makes a step in any direction change the policy as much as i
 
 import numpy as np
 
+from estool.errors import UserError
 from estool.strategy import Strategy
 
 
@@ -18,13 +19,15 @@ def principal_directions(inputs: np.ndarray, count: int) -> np.ndarray:
     The `count` principal components of the second moments of the inputs, divided by the root of
     those: along each of them a weight of 1 answers with a mean square of 1. Moments about zero and
     not about the mean, because a policy without a bias answers to the mean too.
-    Raises ValueError where the inputs span fewer than `count` dimensions.
+    Raises UserError where the inputs span fewer than `count` dimensions.
     """
     inputs = np.asarray(inputs, np.float64)
     moments, vectors = np.linalg.eigh(inputs.T @ inputs / len(inputs))  # ascending
     moments, vectors = moments[::-1][:count], vectors[:, ::-1][:, :count]
     if len(moments) < count or moments[-1] <= 1e-12 * moments[0]:
-        raise ValueError(f"the inputs span fewer than {count} dimensions")
+        raise UserError(
+            f"--components {count}: expected at most the dimensions of what the controller sees"
+        )
     return vectors / np.sqrt(moments)
 
 

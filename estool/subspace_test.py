@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from estool import es
+from estool.errors import UserError
 from estool.subspace import Subspace, principal_directions
 
 
@@ -39,9 +40,9 @@ def test_the_directions_hold_what_the_inputs_do_most():
 
 def test_more_directions_than_the_inputs_span_are_refused():
     inputs = np.random.default_rng(0).standard_normal((100, 5)) @ np.ones((5, 20))
-    with pytest.raises(ValueError, match="fewer than 2 dimensions"):
+    with pytest.raises(UserError, match="components 2: expected at most"):
         principal_directions(inputs, 2)
-    with pytest.raises(ValueError, match="fewer than 21 dimensions"):
+    with pytest.raises(UserError, match="components 21: expected at most"):
         principal_directions(np.eye(20), 21)
 
 
