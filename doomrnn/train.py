@@ -31,12 +31,7 @@ PRESETS = {
         "max_length": 40,
     }
     | {"eval_episodes": 4, "precision": "float32"},
-    "laptop": {
-        "generations": 125,
-        "components": 64,
-        "eval_world": "doomreal",
-        "eval_episodes": 100,
-    },
+    "laptop": {"generations": 125, "eval_world": "doomreal", "eval_episodes": 100},
     # reference doomrnn/train.py: about 1800 generations, evaluated in the dream, in float32
     "paper": {"generations": 1800, "precision": "float32"},
 }
