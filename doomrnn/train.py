@@ -13,6 +13,7 @@ scored on selection seeds, and the best one is kept.
 """
 
 import atexit
+import functools
 from pathlib import Path
 
 from estool import cli, evolve, mpi, sizes
@@ -60,13 +61,10 @@ def parse(argv=None):
 
 
 def make_rollouts(args):
-    """The function that plays evolve's episodes, the size of a controller, the one that finds
-    directions (None: all weights)."""
+    """The function that evolve calls to play episodes, and the size of a controller."""
     # Here, because the process that only starts mpirun has no use for TensorFlow.
     from estool import precision
-    from estool.weights import load_controller
 
-    import directions
     from model import Controllers, RealWorld, WorldModel, make_world, simulate
 
     model = WorldModel.load(args.models)
@@ -82,18 +80,25 @@ def make_rollouts(args):
         limit = args.max_length if max_length < 0 else min(max_length, args.max_length)
         return simulate(worlds[kind], Controllers(params, args.inputs), seeds, limit, batch)
 
-    def along():
-        start, agent = args.init_opt, None
-        if start and start.suffix == ".json":
-            agent = load_controller(start, Controllers.size(args.inputs))
-        game = RealWorld(model)
-        try:
-            seed = args.seed_start
-            return directions.find(game, args.inputs, args.components, seed, GAMES, agent)
-        finally:
-            game.close()
+    return rollouts, Controllers.size(args.inputs)
 
-    return rollouts, Controllers.size(args.inputs), along if args.components else None
+
+def find_directions(args):
+    """Directions (P, components) of the search; the agent of --init_opt plays for them as well."""
+    from estool.weights import load_controller
+
+    import directions
+    from model import Controllers, RealWorld, WorldModel
+
+    start, agent = args.init_opt, None
+    if start and start.suffix == ".json":
+        agent = load_controller(start, Controllers.size(args.inputs))
+    game = RealWorld(WorldModel.load(args.models))
+    try:
+        count, seed = args.components, args.seed_start
+        return directions.find(game, args.inputs, count, seed, GAMES, agent)
+    finally:
+        game.close()
 
 
 def rank_bytes(args) -> float:
@@ -110,9 +115,10 @@ def main(argv=None):
     args = parse(argv)
     smaller = "-n/--num_worker or --batch"
     with mpi.ranks(args.num_worker, args.rank_timeout, rank_bytes(args), smaller) as ranks:
-        rollouts, size, along = make_rollouts(args)
+        rollouts, size = make_rollouts(args)
         names = ("inputs", "components", "world", "temperature", "max_length", "eval_world")
         settings = {name: getattr(args, name) for name in (*names, "precision")}
+        along = functools.partial(find_directions, args) if args.components else None
         evolve.run(args, ranks, GAME, size, rollouts, settings, directions=along)
 
 
