@@ -168,11 +168,14 @@ def test_fireballs_are_found_by_colour_and_must_be_drawn():
 
 
 def test_recorded_player_is_that_of_the_recordings():
-    game, seed = DoomReal(), int(seeds.check_seeds(0, 1)[0])
-    _, actions = record_episode(game, seed, extract_arguments(["--max_frames", "101"]))
+    game, episode_seeds = DoomReal(), seeds.check_seeds(0, 3)
+    args = extract_arguments(["--max_frames", "101"])
+    played = [record_episode(game, int(seed), args)[1] for seed in episode_seeds]
     game.close()
-    player, row = measures.RecordedPlayer(seeds.check_seeds(0, 3)), np.array([0])
-    np.testing.assert_array_equal([player(None, row)[0] for _ in range(101)], actions)
+    player = measures.RecordedPlayer(episode_seeds)
+    for row, actions in enumerate(played):
+        moves = [player(None, np.array([row]))[0] for _ in actions]
+        np.testing.assert_array_equal(moves, actions)
 
 
 def test_no_weights_at_all_is_an_error(monkeypatch, tmp_path):

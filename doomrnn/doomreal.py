@@ -24,7 +24,9 @@ from actions import discretise
 MAX_STEPS = 2100  # the game of the paper ends here
 SKILL = 4  # episode lengths of the reference's recordings match this one, not 5
 FRAME = (64, 64)
-RESOLUTIONS = {120: "RES_160X120", 480: "RES_640X480"}  # rows of the picture: VizDoom's name
+# rows of the picture: VizDoom's name
+RESOLUTIONS = {120: "RES_160X120", 240: "RES_320X240", 480: "RES_640X480"}
+ROWS = 120  # of the picture that agents see shrunk; V is good for those it was trained on alone
 
 
 class DoomReal(gymnasium.Env):
@@ -32,15 +34,15 @@ class DoomReal(gymnasium.Env):
 
     Observation: uint8 (64, 64, 3), RGB; all zeros after the end, where the game has no picture.
     Action: float32 (1,), below -1/3 steps left, above 1/3 steps right, else stays.
-    `rows` is the height that the game draws at: 120 is what the agents were trained on and costs a
-    twelfth of the time of 480, which is there for people to look at.
+    `rows` is the height that the game draws at: 120 is what the agents were trained on. 240 takes
+    twice the time, and 480, which is there for people to look at, eight times.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 35}  # noqa: RUF012 (gymnasium's form)
     observation_space = gymnasium.spaces.Box(0, 255, (*FRAME, 3), np.uint8)
     action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
 
-    def __init__(self, rows: int = 120, render_mode: str | None = "rgb_array"):
+    def __init__(self, rows: int = ROWS, render_mode: str | None = "rgb_array"):
         self.render_mode = render_mode
         self.steps = 0
         self.screen = np.zeros((rows, rows * 4 // 3, 3), np.uint8)  # the whole picture

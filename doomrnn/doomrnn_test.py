@@ -1,5 +1,6 @@
 """The Doom room as a whole: V and C by numbers, the real game, and every stage at smoke size."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -257,6 +258,19 @@ def test_recorded_frame_precedes_its_action():
             observation, *_ = env.step([action])
     finally:
         env.close()
+
+
+def test_a_part_of_the_random_episodes_walks_to_and_fro():
+    lives = [list(itertools.islice(extract.random_moves(s, 10, 0.5), 2000)) for s in range(200)]
+    walks = [moves for moves in lives if set(moves) <= {-1, 1}]
+    assert 80 < len(walks) < 120
+    for moves in walks:
+        held = [len(list(same)) for _, same in itertools.groupby(moves)][1:-1]  # whole ones
+        assert min(held) > 9 and max(held) < 300 and max(held) <= 3 * (min(held) + 1)
+    restless = next(moves for moves in lives if not set(moves) <= {-1, 1})
+    held = [len(list(same)) for _, same in itertools.groupby(restless)]
+    assert max(held) == 10 and abs(np.mean(held) - 5.5) < 0.5
+    assert extract.parse([]).wander == 0
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ Two cores record 8 200 frames a second. Started again, it goes on where it
 stopped: an episode whose file is there is not played again.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from doomreal import MAX_STEPS, DoomReal
 from train import INPUTS
 
 FRAME_BYTES = 64 * 64 * 3
+BEATS = (20, 200)  # frames between two turns of a walk to and fro
 PRESETS = {
     "smoke": {"episodes": 6, "max_frames": 300},
     "laptop": {"episodes": 16_000},
@@ -46,6 +48,8 @@ def parse(argv=None):
     )
     add("--min_frames", type=cli.non_negative_int, default=100, help="drop episodes up to this")
     add("--max_repeat", type=cli.positive_int, default=10, help="an action is held 1 to this long")
+    text = "part of the episodes that are walks to and fro"
+    add("--wander", type=cli.fraction, default=0.0, help=text)
     add("--agent", type=cli.existing_file, metavar="JSON", help="a controller that plays instead")
     add("--inputs", choices=INPUTS, default="zch", help="what that controller sees")
     add("--noise", type=cli.non_negative_float, default=0.08, help="deviation of its weights")
@@ -66,22 +70,33 @@ def parse(argv=None):
     return args
 
 
-def record_episode(env: DoomReal, seed: int, args) -> tuple[np.ndarray, np.ndarray]:
-    """Frames uint8 (T, 64, 64, 3) and actions float16 (T,) of one episode of the random policy.
+def random_moves(seed: int, max_repeat: int, wander: float) -> Iterator[np.float16]:
+    """The random policy's actions of the episode `seed`, without end.
 
-    An action is uniform on (-1, 1) and held for 1 to `max_repeat` frames (reference extract.py).
+    An action is uniform on (-1, 1) and held for 1 to `max_repeat` frames (reference extract.py). In
+    the part `wander` of all episodes it walks to and fro and turns at random times, about a beat of
+    the episode's own: it lives longer so, and V and M see what comes later in a game.
     """
     rng = np.random.default_rng(seed)
+    style = np.random.default_rng([seed, 1])
+    if style.random() >= wander:
+        while True:
+            yield from [np.float16(rng.uniform(-1, 1))] * rng.integers(1, max_repeat + 1)
+    beat, move, part = rng.uniform(*BEATS), rng.choice([-1, 1]), rng.uniform(0, 1)
+    while True:
+        yield from [np.float16(move)] * int(beat * part)
+        move, part = -move, rng.uniform(0.5, 1.5)
+
+
+def record_episode(env: DoomReal, seed: int, args) -> tuple[np.ndarray, np.ndarray]:
+    """Frames uint8 (T, 64, 64, 3) and actions float16 (T,) of one episode of the random policy."""
     observation, _ = env.reset(seed=seed)
-    frames, actions, held = [], [], 0
-    ended = False
+    frames, actions, ended = [], [], False
+    moves = random_moves(seed, args.max_repeat, args.wander)
     while not ended and len(frames) < args.max_frames:
-        if held == 0:
-            action, held = np.float16(rng.uniform(-1, 1)), rng.integers(1, args.max_repeat + 1)
-        held -= 1
         frames.append(observation)
-        actions.append(action)
-        observation, _, died, capped, _ = env.step(action)
+        actions.append(next(moves))
+        observation, _, died, capped, _ = env.step(actions[-1])
         ended = died or capped
     return np.stack(frames), np.array(actions, np.float16)
 

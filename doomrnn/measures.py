@@ -13,7 +13,7 @@ from estool.rollout import run_rollouts
 
 from doomreal import MAX_STEPS, DoomReal
 from extract import parse as extract_arguments
-from extract import record_episode
+from extract import random_moves, record_episode
 from rnn import MDNRNN, FastStep, Rows
 from vae import VAE
 
@@ -49,21 +49,14 @@ def record(count: int, report=None) -> Episodes:
 
 
 class RecordedPlayer:
-    """The player of extract.py as an `act` for rollouts: each random move is held for a while."""
+    """The player of extract.py as an `act` for rollouts."""
 
-    def __init__(self, episode_seeds: np.ndarray, max_repeat: int = 10):
-        self._generators = [np.random.default_rng(int(seed)) for seed in episode_seeds]
-        self._max_repeat = max_repeat
-        self._move = np.zeros(len(episode_seeds), np.float32)
-        self._held = np.zeros(len(episode_seeds), np.int64)
+    def __init__(self, episode_seeds: np.ndarray):
+        args = extract_arguments([])
+        self._moves = [random_moves(int(s), args.max_repeat, args.wander) for s in episode_seeds]
 
     def __call__(self, _, rows: np.ndarray) -> np.ndarray:
-        for row in rows[self._held[rows] == 0]:
-            rng = self._generators[row]
-            self._move[row] = np.float16(rng.uniform(-1, 1))
-            self._held[row] = rng.integers(1, self._max_repeat + 1)
-        self._held[rows] -= 1
-        return self._move[rows]
+        return np.array([next(self._moves[row]) for row in rows], np.float32)
 
 
 def sample_frames(episodes: Episodes, count: int) -> np.ndarray:

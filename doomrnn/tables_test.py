@@ -33,7 +33,9 @@ def test_each_temperature_has_its_own_dream_and_choice(models):
     assert (low.name, high.name) == ("tau-0.1", "tau-1.15")
     given = train.parse(high.train)
     assert (given.temperature, given.world, given.eval_world) == (1.15, "doomrnn", "doomrnn")
-    assert (given.num_episode, given.models, given.inputs) == (16, models, "zch")
+    assert (given.population, given.num_episode, given.components) == (256, 4, 64)
+    assert (given.average, given.eval_steps, given.sigma_init) == (10, 10, 0.2)
+    assert (given.models, given.inputs) == (models, "zch")
     agent = models / "vae.json"
     for world in ("doomrnn", "doomreal"):
         given = play_arguments(low.scores[world], agent)

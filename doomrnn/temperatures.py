@@ -5,7 +5,7 @@ best generation in the dream alone, as the paper's agents knew nothing else, and
 dream that it was evolved in and in the real game, on test seeds. Writes temperatures/table.md,
 results.json and cheating.png: the agent of the lowest temperature, in its dream and in the game.
 
-  python temperatures.py --preset laptop            six agents, 125 generations each
+  python temperatures.py --preset laptop            six agents, 30 generations each
   python temperatures.py --temperatures 1.15 1.25   only these
 
 Started again it goes on where it stopped.
@@ -30,8 +30,10 @@ PAPER = {  # temperature: dream, game; mean and standard deviation (paper, table
 }
 RANDOM = "210 ± 108"  # the paper's random player in the game
 MOMENTS = 8  # columns of the film strip
+SEARCH = ("components", "population", "num_episode", "sigma_init", "average", "eval_steps")
 PRESETS = {
-    "smoke": {"temperatures": [0.1, 1.25], "generations": 2, "episodes": 4, "max_length": 40},
+    "smoke": {"temperatures": [0.1, 1.25], "generations": 2, "episodes": 4, "max_length": 40}
+    | {"components": 0, "population": 6, "num_episode": 2, "average": 1, "eval_steps": 1},
     "laptop": {},
 }
 
@@ -42,7 +44,16 @@ def parse(argv=None):
     default = [0.1, 0.5, 1.0, 1.15, 1.25, 1.3]
     text = "of the dreams, an agent each"
     add("--temperatures", type=cli.positive_float, nargs="+", default=default, help=text)
-    add("--generations", type=cli.positive_int, default=125, help="of each agent")
+    add("--generations", type=cli.positive_int, default=30, help="of each agent")
+    text = "principal components that an agent is searched along, 0: all weights"
+    add("--components", type=cli.non_negative_int, default=64, help=text)
+    add("--population", type=cli.positive_int, default=256, help="candidates in a generation")
+    add("--num_episode", type=cli.positive_int, default=4, help="dreams of a candidate")
+    add("--sigma_init", type=cli.positive_float, default=0.2, help="step size at the start")
+    text = "generations whose means are averaged into an agent"
+    add("--average", type=cli.positive_int, default=10, help=text)
+    text = "generations from one choice of the best to the next"
+    add("--eval_steps", type=cli.positive_int, default=10, help=text)
     add("--episodes", type=cli.positive_int, default=300, help="that each is scored on")
     add("--seed", type=cli.non_negative_int, default=0, help="first test seed of the scores")
     add("--seed_start", type=cli.non_negative_int, default=111, help="fixes the evolutions")
@@ -59,6 +70,7 @@ def make_variants(args) -> list[Variant]:
     shared = ["--models", str(args.models), "--max_length", str(args.max_length)]
     train = ["--preset", args.preset or "laptop", "--eval_world", "doomrnn", *shared]
     train += ["--seed_start", str(args.seed_start)]
+    train += [word for name in SEARCH for word in (f"--{name}", str(getattr(args, name)))]
     result = []
     for temperature in args.temperatures:
         heat = ["--temperature", str(temperature)]
