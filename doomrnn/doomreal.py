@@ -35,7 +35,7 @@ class DoomReal(gymnasium.Env):
     Observation: uint8 (64, 64, 3), RGB; all zeros after the end, where the game has no picture.
     Action: float32 (1,), below -1/3 steps left, above 1/3 steps right, else stays.
     `rows` is the height that the game draws at: 120 is what the agents were trained on. 240 takes
-    twice the time, and 480, which is there for people to look at, eight times.
+    2.3 times the time, and 480, which is there for people to look at, eight times.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 35}  # noqa: RUF012 (gymnasium's form)

@@ -54,6 +54,12 @@ def test_temperature_table_is_laid_beside_the_papers(models, tmp_path):
     assert f"| 1.25 | {ours} |  |  |" in text and text.endswith("| 210 ± 108 |\n")
 
 
+def test_a_training_that_would_end_before_its_first_choice_is_refused(capsys):
+    with pytest.raises(SystemExit) as error:
+        temperatures.parse(["--generations", "9"])
+    assert error.value.code == 2 and "--eval_steps 10" in capsys.readouterr().err
+
+
 def test_ablation_trains_in_the_game_with_one_budget(models, tmp_path):
     args = ablation.parse(["--models", str(models), "--output", str(tmp_path / "out")])
     rows = ablation.make_variants(args)
