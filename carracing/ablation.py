@@ -73,7 +73,7 @@ def parse(argv=None):
     add("-n", "--num_worker", type=cli.positive_int, help="processes (default: one a core)")
     add("--models", type=Path, default=Path(), help="folder of vae/, rnn/ and initial_z/")
     add("--output", type=Path, default=Path("ablation"), help="folder of the results")
-    return cli.parse(parser, PRESETS, argv)
+    return variants.check_arguments(parser, cli.parse(parser, PRESETS, argv))
 
 
 def make_untrained(models: Path, folder: Path) -> Path:

@@ -4,7 +4,7 @@ Reads tf_models/. Evolves each agent in the real game, not in the dream, with on
 in ablation/<name>/, and scores it on test seeds. An untrained M has random weights: its h remembers
 the past, but expects nothing. Writes ablation/table.md and results.json.
 
-  python ablation.py --preset laptop          six agents, 100 generations of 32 x 4 games each
+  python ablation.py --preset laptop          six agents, 30 generations of 64 x 2 games each
   python ablation.py --rows z zch             only these
 
 Started again it goes on where it stopped.
@@ -27,9 +27,12 @@ ROWS = {  # name: what C sees, whether M is trained, in words
     "zch-untrained": ("zch", False, "z, c, h of an untrained M"),
 }
 UNTRAINED_SEED = 1
+SEARCH = ("population", "num_episode", "sigma_init", "average", "eval_steps", "eval_episodes")
+SEARCH += ("seed_start",)
 PRESETS = {
     "smoke": {"rows": ["z", "zch-untrained"], "generations": 2, "population": 4}
-    | {"eval_steps": 1, "num_episode": 2, "eval_episodes": 2, "episodes": 4, "max_length": 40},
+    | {"components": 0, "average": 1, "eval_steps": 1, "num_episode": 2, "eval_episodes": 2}
+    | {"episodes": 4, "max_length": 40},
     "laptop": {},
 }
 
@@ -38,11 +41,16 @@ def parse(argv=None):
     parser = cli.parser(__doc__, PRESETS)
     add = parser.add_argument
     add("--rows", choices=ROWS, nargs="+", default=list(ROWS), help="which agents")
-    add("--generations", type=cli.positive_int, default=100, help="of each agent")
-    add("--population", type=cli.positive_int, default=32, help="candidates in a generation")
-    add("--num_episode", type=cli.positive_int, default=4, help="games a candidate plays")
+    add("--generations", type=cli.positive_int, default=30, help="of each agent")
+    text = "principal components that a linear agent is searched along, 0: all weights"
+    add("--components", type=cli.non_negative_int, default=32, help=text)
+    add("--population", type=cli.positive_int, default=64, help="candidates in a generation")
+    add("--num_episode", type=cli.positive_int, default=2, help="games a candidate plays")
+    add("--sigma_init", type=cli.positive_float, default=0.2, help="step size at the start")
+    text = "generations whose means are averaged into an agent"
+    add("--average", type=cli.positive_int, default=5, help=text)
     text = "generations from one choice of the best to the next"
-    add("--eval_steps", type=cli.positive_int, default=20, help=text)
+    add("--eval_steps", type=cli.positive_int, default=10, help=text)
     add("--eval_episodes", type=cli.positive_int, default=100, help="games that choose it")
     add("--episodes", type=cli.positive_int, default=300, help="that each is scored on")
     add("--seed", type=cli.non_negative_int, default=0, help="first test seed of the scores")
@@ -51,7 +59,7 @@ def parse(argv=None):
     add("-n", "--num_worker", type=cli.positive_int, help="processes (default: one a core)")
     add("--models", type=Path, default=Path("tf_models"), help="folder of V, M, first latents")
     add("--output", type=Path, default=Path("ablation"), help="folder of the results")
-    return cli.parse(parser, PRESETS, argv)
+    return variants.check_arguments(parser, cli.parse(parser, PRESETS, argv))
 
 
 def make_untrained(models: Path, folder: Path) -> Path:
@@ -69,8 +77,7 @@ def make_untrained(models: Path, folder: Path) -> Path:
 
 def make_variants(args) -> list[Variant]:
     """A training a row, scored in the game."""
-    names = ("population", "num_episode", "eval_steps", "eval_episodes", "seed_start")
-    train = [word for name in names for word in (f"--{name}", str(getattr(args, name)))]
+    train = [word for name in SEARCH for word in (f"--{name}", str(getattr(args, name)))]
     train += ["--world", "doomreal", "--eval_world", "doomreal"]
     untrained, result = None, []
     for name in args.rows:
@@ -79,12 +86,14 @@ def make_variants(args) -> list[Variant]:
         if not trained:
             untrained = untrained or make_untrained(args.models, args.output / "untrained")
             models = untrained
+        components = 0 if inputs == "z_hidden" else args.components  # a linear agent has them
+        along = ["--components", str(components)]
         shared = ["--inputs", inputs, "--models", str(models)]
         shared += ["--max_length", str(args.max_length)]
         play = ["norender", CONTROLLER, str(args.seed), "--episodes", str(args.episodes)]
         files = [models / file for file in FILES[:2]]
         scores = {"doomreal": ["doomreal", *play, *shared]}
-        result.append(Variant(name, [*train, *shared], scores, files))
+        result.append(Variant(name, [*train, *along, *shared], scores, files))
     return result
 
 

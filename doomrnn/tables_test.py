@@ -54,9 +54,10 @@ def test_temperature_table_is_laid_beside_the_papers(models, tmp_path):
     assert f"| 1.25 | {ours} |  |  |" in text and text.endswith("| 210 ± 108 |\n")
 
 
-def test_a_training_that_would_end_before_its_first_choice_is_refused(capsys):
+@pytest.mark.parametrize("table", [ablation, temperatures])
+def test_a_training_that_would_end_before_its_first_choice_is_refused(table, capsys):
     with pytest.raises(SystemExit) as error:
-        temperatures.parse(["--generations", "9"])
+        table.parse(["--generations", "9"])
     assert error.value.code == 2 and "--eval_steps 10" in capsys.readouterr().err
 
 
@@ -67,8 +68,10 @@ def test_ablation_trains_in_the_game_with_one_budget(models, tmp_path):
     given = [train.parse(row.train) for row in rows]
     assert [g.inputs for g in given] == ["z", "z_hidden", "zh", "zch", "zh", "zch"]
     assert {(g.world, g.eval_world, g.population, g.num_episode) for g in given} == {
-        ("doomreal", "doomreal", 32, 4)
+        ("doomreal", "doomreal", 64, 2)
     }
+    assert [g.components for g in given] == [32, 0, 32, 32, 32, 32]
+    assert {(g.sigma_init, g.average) for g in given} == {(0.2, 5)}
     untrained = tmp_path / "out" / "untrained"
     assert [g.models for g in given] == [models] * 4 + [untrained] * 2
     for row, training in zip(rows, given, strict=True):

@@ -61,13 +61,7 @@ def parse(argv=None):
     add("-n", "--num_worker", type=cli.positive_int, help="processes (default: one a core)")
     add("--models", type=Path, default=Path("tf_models"), help="folder of V, M, first latents")
     add("--output", type=Path, default=Path("temperatures"), help="folder of the results")
-    args = cli.parse(parser, PRESETS, argv)
-    if args.generations < args.eval_steps:
-        parser.error(
-            f"--generations {args.generations} ends before the first choice of the best, at "
-            f"--eval_steps {args.eval_steps}"
-        )
-    return args
+    return variants.check_arguments(parser, cli.parse(parser, PRESETS, argv))
 
 
 def make_variants(args) -> list[Variant]:

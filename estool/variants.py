@@ -6,6 +6,7 @@ training from its checkpoint, and nothing is scored twice unless its agent has c
 generations a table is carried further.
 """
 
+import argparse
 import csv
 import dataclasses
 import hashlib
@@ -60,6 +61,16 @@ class Place:
             raise KeyboardInterrupt
         if status:
             raise UserError(f"{script} ended with status {status}, see above")
+
+
+def check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace):
+    """`args`; a usage error where the trainings would end before a best agent is chosen."""
+    if args.generations < args.eval_steps:
+        parser.error(
+            f"--generations {args.generations} ends before the first choice of the best, at "
+            f"--eval_steps {args.eval_steps}"
+        )
+    return args
 
 
 def run(variants: Sequence[Variant], place: Place) -> dict:
