@@ -16,11 +16,12 @@ EPISODES, AGENT_EPISODES = 128, 48  # the agent's last four times as long
 EVERY = 4  # steps from one observation that counts to the next: neighbours are alike
 
 
-def find(world, inputs: str, count: int, seed: int, batch: int, agent=None) -> np.ndarray:
-    """Directions float64 (P, count) in the weights of `inputs`, from episodes in `world`.
+def find(world, inputs: str, count: int, seed: int, batch: int, agent=None, along=()) -> np.ndarray:
+    """Directions float64 (P, count + A) in the weights of `inputs`, from episodes in `world`.
 
     The player of the recordings plays them and, where it is given, the controller `agent` (P,).
-    `seed` fixes the episodes; at most `batch` of them are played at once.
+    `seed` fixes the episodes; at most `batch` of them are played at once. After the `count`
+    principal ones come the A controllers `along`, each (P,), scaled to spread 1 as well.
     """
     seeds = training_seeds(np.random.default_rng(seed), EPISODES + AGENT_EPISODES)
     met, random, played = [], seeds[:EPISODES], seeds[EPISODES:]
@@ -40,4 +41,6 @@ def find(world, inputs: str, count: int, seed: int, batch: int, agent=None) -> n
     play(RecordedPlayer(random), random)
     if agent is not None:
         play(Controllers(agent[None].repeat(len(played), 0), inputs).act, played)
-    return principal_directions(np.concatenate(met), count)
+    met = np.concatenate(met)
+    added = [weights / np.sqrt(np.mean((met @ weights) ** 2)) for weights in along]
+    return np.column_stack([principal_directions(met, count), *added])

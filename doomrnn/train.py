@@ -46,6 +46,8 @@ def parse(argv=None):
     text = "search along so many principal components of what the controller sees in the game; the "
     text += "player of the recordings plays it, and the agent of --init_opt (0: all weights)"
     add("--components", type=cli.non_negative_int, default=0, help=text)
+    text = "controllers whose weights are directions of that search too, as advantage.py finds them"
+    add("--along", type=cli.existing_file, nargs="+", metavar="JSON", default=[], help=text)
     add("--world", choices=WORLDS, default="doomrnn", help="the candidates' dream, or real game")
     add("--temperature", type=cli.positive_float, default=1.25, help="of the dream")  # reference
     add("--max_length", type=cli.positive_int, default=2100, help="steps of a dream")
@@ -57,6 +59,10 @@ def parse(argv=None):
     args = cli.parse(parser, PRESETS, argv)
     if args.components and args.inputs == "z_hidden":
         parser.error("--components: only a linear controller has them; give 0 for z_hidden")
+    if args.along and not args.components:
+        parser.error(
+            "--along: expected --components as well, without them all weights are searched"
+        )
     return args
 
 
@@ -84,19 +90,20 @@ def make_rollouts(args):
 
 
 def find_directions(args):
-    """Directions (P, components) of the search; the agent of --init_opt plays for them as well."""
+    """Directions (P, components + along) of the search, for which --init_opt plays as well."""
     from estool.weights import load_controller
 
     import directions
     from model import Controllers, RealWorld, WorldModel
 
-    start, agent = args.init_opt, None
+    start, agent, size = args.init_opt, None, Controllers.size(args.inputs)
     if start and start.suffix == ".json":
-        agent = load_controller(start, Controllers.size(args.inputs))
+        agent = load_controller(start, size)
+    along = [load_controller(path, size) for path in args.along]
     game = RealWorld(WorldModel.load(args.models))
     try:
         count, seed = args.components, args.seed_start
-        return directions.find(game, args.inputs, count, seed, GAMES, agent)
+        return directions.find(game, args.inputs, count, seed, GAMES, agent, along)
     finally:
         game.close()
 
@@ -118,6 +125,7 @@ def main(argv=None):
         rollouts, size = make_rollouts(args)
         names = ("inputs", "components", "world", "temperature", "max_length", "eval_world")
         settings = {name: getattr(args, name) for name in (*names, "precision")}
+        settings["along"] = [str(path) for path in args.along]
         along = functools.partial(find_directions, args) if args.components else None
         evolve.run(args, ranks, GAME, size, rollouts, settings, directions=along)
 
