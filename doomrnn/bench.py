@@ -25,7 +25,7 @@ from estool.tf import tf
 from estool.timing import Row
 from estool.weights import save_initial_z
 
-from doomreal import DoomReal
+from doomreal import ROWS, DoomReal
 from doomrnn import Dream
 from lstm_gradient import training_variables
 from model import Controllers, WorldModel
@@ -140,7 +140,7 @@ class LimitedDream(Dream):
 def game_rows(steps: int = 300) -> list[Row]:
     """VizDoom at the size that agents see and at the size that people do."""
     rates = {}
-    for rows in (480, 120):
+    for rows in (480, ROWS):
         env = DoomReal(rows)
         env.reset(seed=1)
 
@@ -154,10 +154,10 @@ def game_rows(steps: int = 300) -> list[Row]:
     return [
         Row("VizDoom 640x480", rates[480], "steps/s"),
         Row(
-            "VizDoom 160x120",
-            rates[120],
+            "VizDoom 320x240",
+            rates[ROWS],
             "steps/s",
-            rates[120] / rates[480],
+            rates[ROWS] / rates[480],
             "640x480",
         ),
     ]

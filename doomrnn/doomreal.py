@@ -26,7 +26,7 @@ SKILL = 4  # episode lengths of the reference's recordings match this one, not 5
 FRAME = (64, 64)
 # rows of the picture: VizDoom's name
 RESOLUTIONS = {120: "RES_160X120", 240: "RES_320X240", 480: "RES_640X480"}
-ROWS = 120  # of the picture that agents see shrunk; V is good for those it was trained on alone
+ROWS = 240  # of the picture that agents see shrunk; V is good for those it was trained on alone
 
 
 class DoomReal(gymnasium.Env):
@@ -34,8 +34,8 @@ class DoomReal(gymnasium.Env):
 
     Observation: uint8 (64, 64, 3), RGB; all zeros after the end, where the game has no picture.
     Action: float32 (1,), below -1/3 steps left, above 1/3 steps right, else stays.
-    `rows` is the height that the game draws at: 120 is what the agents were trained on. 240 takes
-    2.3 times the time, and 480, which is there for people to look at, eight times.
+    `rows` is the height that the game draws at: 240 is what the agents were trained on. 480, which
+    is there for people to look at, takes three times the time, and 120 less than half.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 35}  # noqa: RUF012 (gymnasium's form)
