@@ -50,7 +50,7 @@ class Measure:
 
     def line(self) -> str:
         """`name  value ± error  [gate] good|near|POOR  (note)`."""
-        number = _short(self.value) + (f" ± {self.error:.2g}" if self.error else "")
+        number = _short(self.value) + (f" ± {_short(self.error, 2)}" if self.error else "")
         word = ("good" if self._within(0) else "near") if self.good else "POOR"
         verdict = f"[{self.gate}] {word}" if self.gate else ""
         note = f"({self.note})" if self.note else ""
@@ -155,6 +155,6 @@ def _plain(measure: Measure) -> dict:
     return fields | {"good": bool(measure.good)}
 
 
-def _short(value: float) -> str:
-    """Three digits or the whole part, whichever is longer."""
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+def _short(value: float, digits: int = 3) -> str:
+    """So many digits or the whole part, whichever is longer."""
+    return f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"

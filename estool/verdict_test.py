@@ -25,6 +25,11 @@ def test_both_gates_hold_and_nan_is_poor():
     assert Measure("x", 1e9).good and "[" not in Measure("x", 1e9).line()
 
 
+def test_large_numbers_are_whole_and_small_ones_short():
+    assert "1098 ± 102" in Measure("steps", 1098.4, 101.7).line()
+    assert "0.745 ± 0.044" in Measure("recall", 0.7451, 0.0441).line()
+
+
 def test_errors_of_means_shares_and_ratios():
     rng = np.random.default_rng(0)
     one, other = rng.exponential(6, (2000, 40)), rng.exponential(3, (2000, 90))
