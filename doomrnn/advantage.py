@@ -26,7 +26,7 @@ from row_bytes import ROW_BYTES
 HOLD, WINDOW = 15, 70  # steps of a push, and from its beginning until its cost is known
 FIRST, PAUSE = (20, 200), (0, 30)  # steps before an episode's first push, and between two
 LINEAR = [name for name in INPUTS if name != "z_hidden"]
-PRESETS = {"smoke": {"episodes": 8, "max_length": 150, "precision": "float32"}, "laptop": {}}
+PRESETS = {"smoke": {"episodes": 8, "max_length": 400, "precision": "float32"}, "laptop": {}}
 
 
 def parse(argv=None):

@@ -408,7 +408,7 @@ def test_a_second_round_goes_on_from_an_agent_and_its_weights(room, tmp_path):
         second = weights.load_weights(folder / "round2" / f"{name}.json", size)
         moved = [np.abs(a - b).max() for a, b in zip(first[name], second, strict=True)]
         assert max(moved) < 0.005, name
-    assert (folder / "round2" / agent).exists()
+    assert (folder / "round2" / agent).exists() and (folder / "round2/advantage.json").exists()
 
 
 BAD = [
