@@ -114,12 +114,12 @@ def learn(args, share: np.ndarray, rank: int) -> Interventions:
 
 def main(argv=None):
     args = parse(argv)
+    smaller = "-n/--num_worker or --batch"
     needed = mpi.TENSORFLOW_BYTES + args.batch * ROW_BYTES["doomrnn"]
-    with mpi.ranks(args.num_worker, rank_bytes=needed, smaller="-n/--num_worker or --batch") as all:
-        with all.watched():
-            part = learn(args, all.share(args.episodes), all.rank).pack()
-        rows = all.collect(part[None], all.size)
-        if all.rank:
+    with mpi.ranks(args.num_worker, rank_bytes=needed, smaller=smaller) as ranks:
+        part = learn(args, ranks.share(args.episodes), ranks.rank).pack()
+        rows = ranks.collect(part[None], ranks.size)
+        if ranks.rank:
             return
         found = Interventions.unpack(rows)
         if not found.count:
