@@ -1,9 +1,10 @@
 """Learn in the dream which way an agent should rather have moved: a direction for C's search.
 
-Reads tf_models/{rnn,initial_z}.json and an agent. It plays in the dream, and about every 80 steps a
-random move (left, none or right) replaces its own for 15; how near death came within 70 steps, as
-M's restart head has it, is the cost of that move (estool/advantage.py). Writes a controller whose
-action is the estimated advantage: model.py can play it, train.py --along searches along it.
+Reads tf_models/{vae,rnn,initial_z}.json and an agent. It plays in the dream, and about every 80
+steps a random move (left, none or right) replaces its own for 15; how near death came within 70
+steps, as M's restart head has it, is the cost of that move (estool/advantage.py). Writes a
+controller whose action is the estimated advantage: model.py can play it, train.py --along searches
+along it.
 
   python advantage.py log/doomrnn.cma.16.64.best.json          2 minutes on 2 cores
   python train.py --components 32 --along advantage.json ...
@@ -39,7 +40,7 @@ def parse(argv=None):
     add("--max_length", type=cli.positive_int, default=MAX_LENGTH, help="steps of a dream")
     add("--batch", type=cli.positive_int, default=512, help="dreams at once in a rank")
     add("--precision", choices=precision.CHOICES, default="auto", help="of the dream")
-    add("--seed", type=cli.non_negative_int, default=0, help="fixes dreams and pushes")
+    add("--seed", type=cli.non_negative_int, default=0, help="fixes all, for so many processes")
     add("--models", type=Path, default=Path("tf_models"), help="folder of V, M, first latents")
     add("-n", "--num_worker", type=cli.positive_int, help="processes (default: one a core)")
     add("--output", type=cli.file_in(".json"), default=Path("advantage.json"), help="the result")

@@ -87,7 +87,6 @@ def test_an_end_by_the_clock_is_no_death():
     pusher = Pusher(world, still, "z", 100, 120, [3, 0])
     run_rollouts(world, pusher.act, np.arange(100), 120, 10)
     whole = Pusher(world, still, "z", 100, 10_000, [3, 0])
-    whole._left[:] = 10_000
     run_rollouts(world, whole.act, np.arange(100), 120, 10)
     assert pusher.found.count < whole.found.count
     assert pusher.found.cost @ pusher.found.cost < whole.found.cost @ whole.found.cost

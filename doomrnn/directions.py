@@ -5,6 +5,7 @@ An importable module, no command; for train.py --components.
 
 import numpy as np
 
+from estool.errors import UserError
 from estool.rollout import run_rollouts
 from estool.seeds import training_seeds
 from estool.subspace import principal_directions
@@ -22,6 +23,7 @@ def find(world, inputs: str, count: int, seed: int, batch: int, agent=None, alon
     The player of the recordings plays them and, where it is given, the controller `agent` (P,).
     `seed` fixes the episodes; at most `batch` of them are played at once. After the `count`
     principal ones come the A controllers `along`, each (P,), scaled to spread 1 as well.
+    UserError where one of those is 0.
     """
     seeds = training_seeds(np.random.default_rng(seed), EPISODES + AGENT_EPISODES)
     met, random, played = [], seeds[:EPISODES], seeds[EPISODES:]
@@ -42,5 +44,8 @@ def find(world, inputs: str, count: int, seed: int, batch: int, agent=None, alon
     if agent is not None:
         play(Controllers(agent[None].repeat(len(played), 0), inputs).act, played)
     met = np.concatenate(met)
-    added = [weights / np.sqrt(np.mean((met @ weights) ** 2)) for weights in along]
+    spread = [np.sqrt(np.mean((met @ weights) ** 2)) for weights in along]
+    if not all(spread):
+        raise UserError("--along: a controller that never answers anything but 0 is no direction")
+    added = [weights / size for weights, size in zip(along, spread, strict=True)]
     return np.column_stack([principal_directions(met, count), *added])

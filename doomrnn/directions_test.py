@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from estool.errors import UserError
 from estool.seeds import training_seeds
 
 import directions
@@ -72,6 +73,11 @@ def test_train_finds_them_in_the_real_game(monkeypatch):
     args = train.parse(["--preset", "smoke", "--components", "4", "--models", str(MODELS)])
     found = train.find_directions(args)
     assert found.shape == (1088, 4) and np.isfinite(found).all()
+
+
+def test_a_controller_of_zeros_is_no_direction(dream):
+    with pytest.raises(UserError, match="--along"):
+        directions.find(dream, "zch", 5, 1, 512, along=[np.zeros(1088)])
 
 
 def test_components_need_a_linear_controller(capsys):
