@@ -25,9 +25,12 @@ from model import INPUTS, Controllers, WorldModel, make_world
 from row_bytes import ROW_BYTES
 
 HOLD, WINDOW = 15, 70  # steps of a push, and from its beginning until its cost is known
-FIRST, PAUSE = (20, 200), (0, 30)  # steps before an episode's first push, and between two
+FIRST, PAUSE = (0, 200), (0, 30)  # steps before an episode's first push, and between two
 LINEAR = [name for name in INPUTS if name != "z_hidden"]
-PRESETS = {"smoke": {"episodes": 8, "max_length": 400, "precision": "float32"}, "laptop": {}}
+PRESETS = {
+    "smoke": {"episodes": 400, "max_length": 100, "precision": "float32"},
+    "laptop": {"temperature": 1.1},
+}
 
 
 def parse(argv=None):

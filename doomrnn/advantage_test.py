@@ -99,7 +99,7 @@ def test_a_direction_is_learned_in_the_shipped_dream_and_searched_along(tmp_path
     command = [sys.executable, str(ROOM / "advantage.py"), *words]
     done = subprocess.run(command, cwd=ROOM, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert "pushes in 8 dreams" in done.stdout
+    assert "pushes in 400 dreams" in done.stdout
     weights = load_controller(found, 1088)
     monkeypatch.setattr(directions, "EPISODES", 3)
     flags = ["--preset", "smoke", "--components", "4", "--models", str(ROOM / "tf_models")]

@@ -27,7 +27,7 @@ import vae_train
 from doomreal import DoomReal
 from model import Controllers, RealWorld, WorldModel, blind_policy, random_policy, simulate
 from rnn import MDNRNN
-from vae import VAE, shapes
+from vae import VAE
 
 ROOM = Path(__file__).parent
 
@@ -388,27 +388,23 @@ def test_what_the_mode_would_leave_undone_is_refused(flags, said):
         model.parse(["doomreal", *flags])
 
 
-def test_a_second_round_goes_on_from_an_agent_and_its_weights(room, tmp_path):
+def test_all_stages_and_rounds_from_nothing_to_an_agent(room, tmp_path):
     folder = shutil.copytree(room, tmp_path / "doomrnn")
     agent = "log/doomrnn.cma.2.6.best.json"
-    (folder / "log").mkdir(exist_ok=True)
-    weights.write_json(folder / agent, [[0.01] * Controllers.size("zch"), 0.0])
-    files = {"vae": shapes(64), "rnn": MDNRNN(64).shapes}
-    first = {}
-    for name, size in files.items():  # biases shifted, so that they are nobody's first weights
-        path = folder / "tf_models" / f"{name}.json"
-        first[name] = [a + 0.01 * (a.ndim == 1) for a in weights.load_weights(path, size)]
-        weights.save_weights(path, first[name])
     assert "expected a round's number" in run(folder, "bash", "next_round.bash", agent, status=2)
-    run(folder, "bash", "next_round.bash", "2", agent, "--preset", "smoke")
-    recorded = [len(list((folder / name).glob("*.npz"))) for name in ("record", "record_round2")]
-    with np.load(folder / "round2" / "series" / "series.npz", allow_pickle=False) as file:
-        assert len(file["length"]) == sum(recorded) and min(recorded) > 0
-    for name, size in files.items():  # a few steps of at most 5e-4 on from there
-        second = weights.load_weights(folder / "round2" / f"{name}.json", size)
-        moved = [np.abs(a - b).max() for a, b in zip(first[name], second, strict=True)]
-        assert max(moved) < 0.005, name
-    assert (folder / "round2" / agent).exists() and (folder / "round2/advantage.json").exists()
+    last = run(folder, "bash", "from_nothing.bash", "--preset", "smoke").splitlines()[-1]
+    scored = last.split(": ")[1].split()
+    assert "median" in run(folder, *scored, "--episodes", "2", "--max_length", "20")
+    for number, before in ((2, "tf_models"), (3, "round2")):
+        ours = folder / f"round{number}"
+        assert (ours / agent).exists() and (ours / "advantage.json").exists()
+        assert len(list((ours / "record").glob("*.npz"))) > 0
+        assert (ours / "vae.json").read_bytes() == (folder / before / "vae.json").read_bytes()
+        size = MDNRNN(64).shapes  # M: a few steps of at most 5e-4 on from the one before
+        files = (folder / before / "rnn.json", ours / "rnn.json")
+        first, second = (weights.load_weights(path, size) for path in files)
+        moved = [np.abs(a - b).max() for a, b in zip(first, second, strict=True)]
+        assert 0 < max(moved) < 0.005
 
 
 BAD = [

@@ -31,7 +31,7 @@ FRAME_BYTES = 64 * 64 * 3
 BEATS = (20, 200)  # frames between two turns of a walk to and fro
 PRESETS = {
     "smoke": {"episodes": 6, "max_frames": 300},
-    "laptop": {"episodes": 16_000},
+    "laptop": {"episodes": 9_000, "wander": 0.5},
     "paper": {"episodes": 12_800},  # reference extract.bash: 64 processes, 200 episodes each
 }
 

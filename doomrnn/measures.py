@@ -22,6 +22,7 @@ FIREBALL = 8  # pixels: smaller ones are far away, and V may miss them
 DRAWN = 140 / 255  # mean red of a fireball that V has drawn; the floor has .37
 AGES = (0, 150, 300, 500, 750, 1000, 1400, MAX_STEPS)  # steps between which deaths are counted
 EARLY = 10  # frames before a death in which an alarm is early rather than false
+RECORDING = ("--preset", "laptop")  # flags of extract.py: the player that V and M learned from
 
 
 class Episodes(NamedTuple):
@@ -34,7 +35,7 @@ class Episodes(NamedTuple):
 
 def record(count: int, report=None) -> Episodes:
     """Play `count` episodes as extract.py does, with seeds that no other command uses."""
-    args, game = extract_arguments([]), DoomReal()
+    args, game = extract_arguments(RECORDING), DoomReal()
     played = []
     try:
         for seed in seeds.check_seeds(0, count):
@@ -52,7 +53,7 @@ class RecordedPlayer:
     """The player of extract.py as an `act` for rollouts."""
 
     def __init__(self, episode_seeds: np.ndarray):
-        args = extract_arguments([])
+        args = extract_arguments(RECORDING)
         self._moves = [random_moves(int(s), args.max_repeat, args.wander) for s in episode_seeds]
 
     def __call__(self, _, rows: np.ndarray) -> np.ndarray:

@@ -7,9 +7,10 @@ import pytest
 
 from estool import weights
 from estool.errors import UserError
-from estool.variants import CONTROLLER
+from estool.variants import CONTROLLER, Place
 
 import ablation
+import advantage
 import model
 import temperatures
 import train
@@ -27,37 +28,62 @@ def play_arguments(arguments, agent):
     return model.parse([str(agent) if word == CONTROLLER else word for word in arguments])
 
 
-def test_each_temperature_has_its_own_dream_and_choice(models):
-    args = temperatures.parse(["--models", str(models), "--temperatures", "0.1", "1.15"])
-    low, high = temperatures.make_variants(args)
+def test_each_temperature_has_its_own_dream_choice_and_first_agent(models, tmp_path, monkeypatch):
+    flags = ["--models", str(models), "--temperatures", "0.1", "1.15", "--first", "30"]
+    args = temperatures.parse([*flags, "--output", str(tmp_path / "out")])
+    calls, place = [], Place(Path(), args.output, args.generations)
+
+    def call(place, script, arguments):
+        if script == "train.py":
+            given = train.parse([*arguments])
+            calls.append((script, given.generations, given.temperature, given.init_opt))
+            weights.write_json(given.directory / "log" / "d.best.json", [])
+            weights.write_json(
+                given.directory / "log" / "d.hist.json", [[0] * 9] * given.generations
+            )
+        else:
+            given = advantage.parse(arguments)
+            calls.append((script, given.episodes, given.temperature, given.controller))
+            weights.write_json(given.output, [])
+
+    monkeypatch.setattr(Place, "call", call)
+    for _ in range(2):  # the second time all is there
+        found = [(t, *temperatures.train_first(args, place, t)) for t in args.temperatures]
+    agents = [tmp_path / "out" / f"tau-{t}" / "first/log/d.best.json" for t in ("0.1", "1.15")]
+    assert calls[:2] == [("train.py", 30, 0.1, None), ("advantage.py", 9000, 0.1, agents[0])]
+    assert calls[2:] == [("train.py", 30, 1.15, None), ("advantage.py", 9000, 1.15, agents[1])]
+    low, high = (temperatures.make_variant(args, *row) for row in found)
     assert (low.name, high.name) == ("tau-0.1", "tau-1.15")
     given = train.parse(high.train)
     assert (given.temperature, given.world, given.eval_world) == (1.15, "doomrnn", "doomrnn")
-    assert (given.population, given.num_episode, given.components) == (256, 4, 64)
+    assert (given.population, given.num_episode, given.components) == (128, 2, 32)
     assert (given.average, given.eval_steps, given.sigma_init) == (10, 10, 0.2)
-    assert (given.models, given.inputs) == (models, "zch")
-    agent = models / "vae.json"
+    assert (given.models, given.inputs, given.init_opt) == (models, "zch", agents[1])
+    assert given.along == [agents[1], agents[1].parents[1] / "advantage.json"]
     for world in ("doomrnn", "doomreal"):
-        given = play_arguments(low.scores[world], agent)
+        given = play_arguments(low.scores[world], agents[0])
         assert (given.world, given.temperature, given.episodes) == (world, 0.1, 300)
-        assert given.controller == agent and given.max_length == 2100
+        assert given.controller == agents[0] and given.max_length == 2100
     assert model.parse(temperatures.random_arguments(args)).policy == "random"
 
 
 def test_temperature_table_is_laid_beside_the_papers(models, tmp_path):
     args = temperatures.parse(["--temperatures", "1.15", "1.25", "--output", str(tmp_path)])
     values = {"mean": 900.0, "stdev": 500.0, "stderr": 28.9, "median": 800.0}
-    found = {"doomrnn": values, "doomreal": values, "training": {"hours": 1.25}}
+    found = {"doomrnn": values, "doomreal": values}
     text = temperatures.table(args, {"tau-1.15": found, "tau-1.25": found}, values)
-    ours = "900 ± 500 (29) | 900 ± 500 (29) | 800 | 1.25"
+    ours = "900 ± 500 (29) | 900 ± 500 (29) | 800"
     assert f"| 1.15 | {ours} | 918 ± 546 | 1092 ± 556 |" in text
     assert f"| 1.25 | {ours} |  |  |" in text and text.endswith("| 210 ± 108 |\n")
 
 
-@pytest.mark.parametrize("table", [ablation, temperatures])
-def test_a_training_that_would_end_before_its_first_choice_is_refused(table, capsys):
+@pytest.mark.parametrize(
+    ("table", "flag"),
+    [(ablation, "--generations"), (temperatures, "--generations"), (temperatures, "--first")],
+)
+def test_a_training_that_would_end_before_its_first_choice_is_refused(table, flag, capsys):
     with pytest.raises(SystemExit) as error:
-        table.parse(["--generations", "9"])
+        table.parse([flag, "9"])
     assert error.value.code == 2 and "--eval_steps 10" in capsys.readouterr().err
 
 

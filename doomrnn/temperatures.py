@@ -1,16 +1,18 @@
 """The temperature table: agents evolved in dreams of different temperatures, in dream and game.
 
-Reads tf_models/. Trains one agent a temperature with train.py in temperatures/tau-<t>/, picks its
-best generation in the dream alone, as the paper's agents knew nothing else, and scores it in the
-dream that it was evolved in and in the real game, on test seeds. Writes temperatures/table.md,
+Reads tf_models/. Trains an agent a temperature in temperatures/tau-<t>/: a first one, the advantage
+of that with advantage.py, and the agent itself from the first one on, along both. Generations are
+chosen in the dream alone, as the paper's agents knew nothing else. Scores the agent in the dream
+that it was evolved in and in the real game, on test seeds. Writes temperatures/table.md,
 results.json and cheating.png: the agent of the lowest temperature, in its dream and in the game.
 
-  python temperatures.py --preset laptop            six agents, 30 generations each
+  python temperatures.py --preset laptop            six agents, twice 40 generations each
   python temperatures.py --temperatures 1.15 1.25   only these
 
 Started again it goes on where it stopped.
 """
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +34,9 @@ RANDOM = "210 ± 108"  # the paper's random player in the game
 MOMENTS = 8  # columns of the film strip
 SEARCH = ("components", "population", "num_episode", "sigma_init", "average", "eval_steps")
 PRESETS = {
-    "smoke": {"temperatures": [0.1, 1.25], "generations": 2, "episodes": 4, "max_length": 40}
-    | {"components": 0, "population": 6, "num_episode": 2, "average": 1, "eval_steps": 1},
+    "smoke": {"temperatures": [0.1, 1.25], "generations": 2, "episodes": 4, "max_length": 100}
+    | {"components": 0, "population": 6, "num_episode": 2, "average": 1, "eval_steps": 1}
+    | {"first": 2, "pushed": 400},
     "laptop": {},
 }
 
@@ -44,11 +47,14 @@ def parse(argv=None):
     default = [0.1, 0.5, 1.0, 1.15, 1.25, 1.3]
     text = "of the dreams, an agent each"
     add("--temperatures", type=cli.positive_float, nargs="+", default=default, help=text)
-    add("--generations", type=cli.positive_int, default=30, help="of each agent")
-    text = "principal components that an agent is searched along, 0: all weights"
-    add("--components", type=cli.non_negative_int, default=64, help=text)
-    add("--population", type=cli.positive_int, default=256, help="candidates in a generation")
-    add("--num_episode", type=cli.positive_int, default=4, help="dreams of a candidate")
+    add("--generations", type=cli.positive_int, default=40, help="of each agent")
+    add("--first", type=cli.positive_int, default=40, help="generations of the agent before it")
+    add("--pushed", type=cli.positive_int, default=9_000, help="dreams that show the advantage")
+    text = "principal components that an agent is searched along, beside the first agent and its "
+    text += "advantage; 0: all weights, from the first agent on"
+    add("--components", type=cli.non_negative_int, default=32, help=text)
+    add("--population", type=cli.positive_int, default=128, help="candidates in a generation")
+    add("--num_episode", type=cli.positive_int, default=2, help="dreams of a candidate")
     add("--sigma_init", type=cli.positive_float, default=0.2, help="step size at the start")
     text = "generations whose means are averaged into an agent"
     add("--average", type=cli.positive_int, default=10, help=text)
@@ -61,23 +67,48 @@ def parse(argv=None):
     add("-n", "--num_worker", type=cli.positive_int, help="processes (default: one a core)")
     add("--models", type=Path, default=Path("tf_models"), help="folder of V, M, first latents")
     add("--output", type=Path, default=Path("temperatures"), help="folder of the results")
-    return variants.check_arguments(parser, cli.parse(parser, PRESETS, argv))
+    return variants.check_arguments(
+        parser, cli.parse(parser, PRESETS, argv), ("generations", "first")
+    )
 
 
-def make_variants(args) -> list[Variant]:
-    """A training a temperature, scored in its own dream and in the game."""
-    files = [args.models / f"{name}.json" for name in ("vae", "rnn", "initial_z")]
-    shared = ["--models", str(args.models), "--max_length", str(args.max_length)]
-    train = ["--preset", args.preset or "laptop", "--eval_world", "doomrnn", *shared]
-    train += ["--seed_start", str(args.seed_start)]
-    train += [word for name in SEARCH for word in (f"--{name}", str(getattr(args, name)))]
-    result = []
-    for temperature in args.temperatures:
-        heat = ["--temperature", str(temperature)]
-        play = ["norender", CONTROLLER, str(args.seed), "--episodes", str(args.episodes), *heat]
-        scores = {world: [world, *play, *shared] for world in ("doomrnn", "doomreal")}
-        result.append(Variant(f"tau-{temperature:g}", [*train, *heat], scores, files))
-    return result
+def train_arguments(args, temperature: float) -> list[str]:
+    """Of train.py, for both agents of a temperature."""
+    train = ["--preset", args.preset or "laptop", "--eval_world", "doomrnn"]
+    train += ["--models", str(args.models), "--max_length", str(args.max_length)]
+    train += ["--seed_start", str(args.seed_start), "--temperature", str(temperature)]
+    return train + [word for name in SEARCH for word in (f"--{name}", str(getattr(args, name)))]
+
+
+def model_files(args) -> list[Path]:
+    """What every agent stands on."""
+    return [args.models / f"{name}.json" for name in ("vae", "rnn", "initial_z")]
+
+
+def train_first(args, place: Place, temperature: float) -> tuple[Path, Path]:
+    """The first agent of a temperature and its advantage, trained unless they are there."""
+    name = f"tau-{temperature:g}/first"
+    first = Variant(name, train_arguments(args, temperature), {}, model_files(args))
+    trained = variants.train(first, dataclasses.replace(place, generations=args.first))
+    agent, advantage = Path(f"{trained}.best.json"), place.folder / name / "advantage.json"
+    words = [str(agent), "--preset", args.preset or "laptop", "--temperature", str(temperature)]
+    words += ["--episodes", str(args.pushed), "--max_length", str(args.max_length)]
+    words += ["--models", str(args.models), "--output", str(advantage)]
+    variants.make(place, "advantage.py", words, advantage, [agent, *model_files(args)])
+    return agent, advantage
+
+
+def make_variant(args, temperature: float, agent: Path, advantage: Path) -> Variant:
+    """The training from `agent` on, scored in its own dream and in the game."""
+    train = [*train_arguments(args, temperature), "--init_opt", str(agent)]
+    if args.components:
+        train += ["--along", str(agent), str(advantage)]
+    play = ["norender", CONTROLLER, str(args.seed), "--episodes", str(args.episodes)]
+    play += ["--temperature", str(temperature), "--models", str(args.models)]
+    play += ["--max_length", str(args.max_length)]
+    scores = {world: [world, *play] for world in ("doomrnn", "doomreal")}
+    files = [*model_files(args), agent, advantage]
+    return Variant(f"tau-{temperature:g}", train, scores, files)
 
 
 def random_arguments(args) -> list[str]:
@@ -87,15 +118,15 @@ def random_arguments(args) -> list[str]:
 
 def table(args, results: dict, random: dict) -> str:
     """Our scores, mean ± deviation (standard error), beside the paper's, mean ± deviation."""
-    head = ["temperature", "dream", "game", "median", "hours", "paper: dream", "paper: game"]
+    head = ["temperature", "dream", "game", "median", "paper: dream", "paper: game"]
     rows = []
     for temperature in args.temperatures:
         found = results[f"tau-{temperature:g}"]
         cells = [variants.cell(found[world]) for world in ("doomrnn", "doomreal")]
-        cells += [f"{found['doomreal']['median']:.0f}", f"{found['training']['hours']:.2f}"]
+        cells.append(f"{found['doomreal']['median']:.0f}")
         rows.append([f"{temperature:g}", *cells, *PAPER.get(temperature, ("", ""))])
     median = f"{random['median']:.0f}"
-    rows.append(["random player", "", variants.cell(random), median, "", "", RANDOM])
+    rows.append(["random player", "", variants.cell(random), median, "", RANDOM])
     return variants.write_table(args.output / "table.md", head, rows)
 
 
@@ -146,7 +177,8 @@ def main(argv=None):
     args = parse(argv)
     seeds.test_seeds(args.seed, args.episodes)  # too many are found now, not after the trainings
     place = Place(Path(__file__).parent, args.output, args.generations, args.num_worker)
-    results = variants.run(make_variants(args), place)
+    rows = (make_variant(args, t, *train_first(args, place, t)) for t in args.temperatures)
+    results = variants.run(rows, place)
     random = variants.score(place, random_arguments(args), args.output / "random.csv")
     print(table(args, results, variants.statistics(random)), end="")
     draw_cheating(args.output / "cheating.png", args, min(args.temperatures))

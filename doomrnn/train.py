@@ -32,7 +32,15 @@ PRESETS = {
         "max_length": 40,
     }
     | {"eval_episodes": 4, "precision": "float32"},
-    "laptop": {"generations": 125, "eval_world": "doomreal", "eval_episodes": 100},
+    "laptop": {
+        "components": 32,
+        "sigma_init": 0.2,
+        "temperature": 1.1,
+        "average": 10,
+        "generations": 40,
+        "eval_steps": 10,
+        "eval_episodes": 256,
+    },
     # reference doomrnn/train.py: about 1800 generations, evaluated in the dream, in float32
     "paper": {"generations": 1800, "precision": "float32"},
 }

@@ -29,7 +29,7 @@ ACTION_SHAPE = ()
 FRAME_BYTES = 400_000  # memory of a frame in a batch; bfloat16 takes 0.5 MB, float32 0.9
 PRESETS = {
     "smoke": {"steps": 6, "batch": 20, "log_every": 3, "precision": "float32"},
-    "laptop": {},
+    "laptop": {"steps": 24_000},
     # reference doomrnn/vae_train.py: Adam 1e-4 all along, its log ends at step 308 090
     "paper": {"steps": 308_000, "learning_rate": 1e-4, "final_rate": 1e-4, "warmup": 1},
 }

@@ -13,7 +13,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,19 +63,23 @@ class Place:
             raise UserError(f"{script} ended with status {status}, see above")
 
 
-def check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace):
+def check_arguments(
+    parser: argparse.ArgumentParser, args: argparse.Namespace, lengths=("generations",)
+):
     """`args`; a usage error where the trainings would end before a best agent is chosen."""
-    if args.generations < args.eval_steps:
-        parser.error(
-            f"--generations {args.generations} ends before the first choice of the best, at "
-            f"--eval_steps {args.eval_steps}"
-        )
+    for name in lengths:
+        if getattr(args, name) < args.eval_steps:
+            parser.error(
+                f"--{name} {getattr(args, name)} ends before the first choice of the best, at "
+                f"--eval_steps {args.eval_steps}"
+            )
     return args
 
 
-def run(variants: Sequence[Variant], place: Place) -> dict:
+def run(variants: Iterable[Variant], place: Place) -> dict:
     """Train and score all variants; {name: {"training": {...}, column: {...}}}.
 
+    One after the other: what an iterator of them does for the next comes after this one's scores.
     Writes results.json after every score, so that a look in between shows what there is.
     UserError where a script failed, or where a folder holds the training of another variant.
     """
@@ -116,14 +120,21 @@ def score(
     place: Place, arguments: Sequence[str], file: Path, controller: Path | None = None
 ) -> np.ndarray:
     """Returns (episodes,) by model.py, kept in the csv `file`; played again for another agent."""
-    digest = _digest(controller) if controller else None
-    made_with = {"arguments": list(arguments), "controller": digest}
+    named = [str(controller) if word == CONTROLLER else word for word in arguments]
+    sources = [controller] if controller else []
+    make(place, "model.py", [*named, "--csv", str(file)], file, sources)
+    return read_returns(file)
+
+
+def make(
+    place: Place, script: str, arguments: Sequence[str], file: Path, sources: Sequence[Path]
+) -> None:
+    """Run a script that writes `file`, unless that lies there, made like this of such `sources`."""
+    made_with = {"arguments": list(arguments), "files": [_digest(path) for path in sources]}
     stamp = file.with_suffix(".made_with.json")
     if not (file.is_file() and stamp.is_file() and read_json(stamp) == made_with):
-        named = [str(controller) if word == CONTROLLER else word for word in arguments]
-        place.call("model.py", [*named, "--csv", str(file)])
+        place.call(script, arguments)
         write_json(stamp, made_with)
-    return read_returns(file)
 
 
 def _digest(path: Path) -> str:

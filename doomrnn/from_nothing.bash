@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# The whole road, from no data to an agent of three rounds: about 2 hours on 2 cores.
+#   bash from_nothing.bash               SEED=2 bash from_nothing.bash is another run
+#   bash from_nothing.bash --preset smoke
+# Its weights and its first agent go over the shipped ones in tf_models/ and log/ (git has those), its
+# last agent is in round3/. Started again it goes on where it stopped.
+set -euo pipefail
+cd "$(dirname "$0")"
+[ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }
+export PYTHON SEED=${SEED:-0}
+preset=(--preset laptop) agent=log/doomrnn.cma.16.64.best.json
+[ $# -gt 0 ] && preset=("$@")
+[ "${preset[*]}" = "--preset smoke" ] && agent=log/doomrnn.cma.2.6.best.json
+bash extract.bash "${preset[@]}" --seed "$SEED"
+bash gpu_jobs.bash "${preset[@]}"
+ESTOOL_PARENT=$$ "$PYTHON" train.py "${preset[@]}" --seed_start $((SEED * 10 + 1))
+bash next_round.bash 2 "$agent" "${preset[@]}"
+bash next_round.bash 3 "round2/$agent" "${preset[@]}"
+echo "score it: python model.py doomreal norender round3/$agent --models round3"
