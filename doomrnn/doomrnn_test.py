@@ -397,7 +397,8 @@ def test_all_stages_and_rounds_from_nothing_to_an_agent(room, tmp_path):
     assert "median" in run(folder, *scored, "--episodes", "2", "--max_length", "20")
     for number, before in ((2, "tf_models"), (3, "round2")):
         ours = folder / f"round{number}"
-        assert (ours / agent).exists() and (ours / "advantage.json").exists()
+        for turn in (ours / "first", ours):
+            assert (turn / agent).exists() and (turn / "advantage.json").exists()
         assert len(list((ours / "record").glob("*.npz"))) > 0
         assert (ours / "vae.json").read_bytes() == (folder / before / "vae.json").read_bytes()
         size = MDNRNN(64).shapes  # M: a few steps of at most 5e-4 on from the one before

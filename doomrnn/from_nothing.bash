@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 [ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }
 export PYTHON SEED=${SEED:-0}
-preset=(--preset laptop) agent=log/doomrnn.cma.16.64.best.json
+preset=(--preset laptop) agent=log/doomrnn.cma.2.128.best.json
 [ $# -gt 0 ] && preset=("$@")
 [ "${preset[*]}" = "--preset smoke" ] && agent=log/doomrnn.cma.2.6.best.json
 bash extract.bash "${preset[@]}" --seed "$SEED"

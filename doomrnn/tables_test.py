@@ -57,8 +57,8 @@ def test_each_temperature_has_its_own_dream_choice_and_first_agent(models, tmp_p
     given = train.parse(high.train)
     assert (given.temperature, given.world, given.eval_world) == (1.15, "doomrnn", "doomrnn")
     assert (given.population, given.num_episode, given.components) == (128, 2, 32)
-    assert (given.average, given.eval_steps, given.sigma_init) == (10, 10, 0.2)
-    assert (given.models, given.inputs, given.init_opt) == (models, "zch", agents[1])
+    assert (given.average, given.eval_steps, given.sigma_init) == (10, 20, 0.2)
+    assert (given.models, given.inputs, given.init_opt) == (models, "zch", None)
     assert given.along == [agents[1], agents[1].parents[1] / "advantage.json"]
     for world in ("doomrnn", "doomreal"):
         given = play_arguments(low.scores[world], agents[0])
@@ -84,7 +84,7 @@ def test_temperature_table_is_laid_beside_the_papers(models, tmp_path):
 def test_a_training_that_would_end_before_its_first_choice_is_refused(table, flag, capsys):
     with pytest.raises(SystemExit) as error:
         table.parse([flag, "9"])
-    assert error.value.code == 2 and "--eval_steps 10" in capsys.readouterr().err
+    assert error.value.code == 2 and f"{flag} 9 ends before" in capsys.readouterr().err
 
 
 def test_ablation_trains_in_the_game_with_one_budget(models, tmp_path):

@@ -1,12 +1,12 @@
 """The temperature table: agents evolved in dreams of different temperatures, in dream and game.
 
 Reads tf_models/. Trains an agent a temperature in temperatures/tau-<t>/: a first one, the advantage
-of that with advantage.py, and the agent itself from the first one on, along both. Generations are
-chosen in the dream alone, as the paper's agents knew nothing else. Scores the agent in the dream
-that it was evolved in and in the real game, on test seeds. Writes temperatures/table.md,
-results.json and cheating.png: the agent of the lowest temperature, in its dream and in the game.
+of that with advantage.py, and the agent itself, searched along both. Generations are chosen in the
+dream alone, as the paper's agents knew nothing else. Scores the agent in the dream that it was
+evolved in and in the real game, on test seeds. Writes temperatures/table.md, results.json and
+cheating.png: the agent of the lowest temperature, in its dream and in the game.
 
-  python temperatures.py --preset laptop            six agents, twice 40 generations each
+  python temperatures.py --preset laptop            six agents, 40 and 60 generations each
   python temperatures.py --temperatures 1.15 1.25   only these
 
 Started again it goes on where it stopped.
@@ -47,7 +47,7 @@ def parse(argv=None):
     default = [0.1, 0.5, 1.0, 1.15, 1.25, 1.3]
     text = "of the dreams, an agent each"
     add("--temperatures", type=cli.positive_float, nargs="+", default=default, help=text)
-    add("--generations", type=cli.positive_int, default=40, help="of each agent")
+    add("--generations", type=cli.positive_int, default=60, help="of each agent")
     add("--first", type=cli.positive_int, default=40, help="generations of the agent before it")
     add("--pushed", type=cli.positive_int, default=9_000, help="dreams that show the advantage")
     text = "principal components that an agent is searched along, beside the first agent and its "
@@ -59,7 +59,7 @@ def parse(argv=None):
     text = "generations whose means are averaged into an agent"
     add("--average", type=cli.positive_int, default=10, help=text)
     text = "generations from one choice of the best to the next"
-    add("--eval_steps", type=cli.positive_int, default=10, help=text)
+    add("--eval_steps", type=cli.positive_int, default=20, help=text)
     add("--episodes", type=cli.positive_int, default=300, help="that each is scored on")
     add("--seed", type=cli.non_negative_int, default=0, help="first test seed of the scores")
     add("--seed_start", type=cli.non_negative_int, default=111, help="fixes the evolutions")
@@ -100,9 +100,9 @@ def train_first(args, place: Place, temperature: float) -> tuple[Path, Path]:
 
 def make_variant(args, temperature: float, agent: Path, advantage: Path) -> Variant:
     """The training from `agent` on, scored in its own dream and in the game."""
-    train = [*train_arguments(args, temperature), "--init_opt", str(agent)]
-    if args.components:
-        train += ["--along", str(agent), str(advantage)]
+    found = [str(agent), str(advantage)]
+    train = train_arguments(args, temperature)
+    train += ["--along", *found] if args.components else ["--init_opt", found[0]]
     play = ["norender", CONTROLLER, str(args.seed), "--episodes", str(args.episodes)]
     play += ["--temperature", str(temperature), "--models", str(args.models)]
     play += ["--max_length", str(args.max_length)]

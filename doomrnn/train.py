@@ -36,9 +36,11 @@ PRESETS = {
         "components": 32,
         "sigma_init": 0.2,
         "temperature": 1.1,
+        "population": 128,
+        "num_episode": 2,
         "average": 10,
-        "generations": 40,
-        "eval_steps": 10,
+        "generations": 60,
+        "eval_steps": 20,
         "eval_episodes": 256,
     },
     # reference doomrnn/train.py: about 1800 generations, evaluated in the dream, in float32
