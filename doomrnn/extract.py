@@ -11,7 +11,7 @@ Episodes of 100 frames and less are dropped.
 An agent is recorded as its neighbours, each episode with other weights near its own: what CMA-ES
 will try when it goes on from there.
 
-Two cores record 3 100 frames a second. Started again, it goes on where it
+Two cores record 3 500 frames a second. Started again, it goes on where it
 stopped: an episode whose file is there is not played again.
 """
 

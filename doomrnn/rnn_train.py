@@ -5,7 +5,7 @@ that did best on held-out episodes, tf_initial_z/initial_z.json, a checkpoint, t
 rnn.hist.json, loss.png and dream.png (a held-out episode above M's dreams of it under the same
 actions at three temperatures), and TensorBoard scalars and that picture in runs/rnn.
 
-  python rnn_train.py --preset laptop      8 000 steps of 6 400 frames: 17.5 minutes on 2
+  python rnn_train.py --preset laptop      8 000 steps of 6 400 frames: 19 minutes on 2
   python rnn_train.py --preset paper       the reference's sizes: 400 passes
   python rnn_train.py --minutes 15         whatever is done by then
 

@@ -4,12 +4,13 @@ Reads tf_models/{vae,rnn,initial_z}.json. Writes
 log/doomrnn.cma.16.64{.json,.best.json,.hist.json,.hist_best.json,.log.json,.png} each generation,
 and a checkpoint from which the same command goes on.
 
-  python train.py --preset laptop       all cores, 125 generations: 16 minutes on 2
+  python train.py --preset laptop       all cores, 60 generations: 2.7 minutes on 2
   python train.py -n 1                  one process, no MPI
   mpirun -hosts a,b -n 128 python train.py         many machines
 
-A generation is 64 candidates times 16 dreams. Every 25 generations the mean of the population is
-scored on selection seeds, and the best one is kept.
+A generation is 64 candidates times 16 dreams, with laptop 128 times 2 (and .2.128 in the names).
+Every 25 generations, with laptop 20, the mean of the population is scored on selection seeds, and
+the best one is kept.
 """
 
 import atexit
