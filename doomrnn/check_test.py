@@ -169,7 +169,7 @@ def test_fireballs_are_found_by_colour_and_must_be_drawn():
 
 def test_recorded_player_is_that_of_the_recordings():
     game, episode_seeds = DoomReal(), seeds.check_seeds(0, 3)
-    args = extract_arguments(["--max_frames", "101"])
+    args = extract_arguments([*measures.RECORDING, "--max_frames", "101"])
     played = [record_episode(game, int(seed), args)[1] for seed in episode_seeds]
     game.close()
     player = measures.RecordedPlayer(episode_seeds)

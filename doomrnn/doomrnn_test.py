@@ -389,7 +389,8 @@ def test_what_the_mode_would_leave_undone_is_refused(flags, said):
 
 
 def test_all_stages_and_rounds_from_nothing_to_an_agent(room, tmp_path):
-    folder = shutil.copytree(room, tmp_path / "doomrnn")
+    others = shutil.ignore_patterns("log", "checkpoint")  # of another test's train.py
+    folder = shutil.copytree(room, tmp_path / "doomrnn", ignore=others)
     agent = "log/doomrnn.cma.2.6.best.json"
     assert "expected a round's number" in run(folder, "bash", "next_round.bash", agent, status=2)
     last = run(folder, "bash", "from_nothing.bash", "--preset", "smoke").splitlines()[-1]
