@@ -13,7 +13,7 @@ preset=(--preset laptop) agent=log/doomrnn.cma.2.128.best.json
 [ "${preset[*]}" = "--preset smoke" ] && agent=log/doomrnn.cma.2.6.best.json
 bash extract.bash "${preset[@]}" --seed "$SEED"
 bash gpu_jobs.bash "${preset[@]}"
-ESTOOL_PARENT=$$ "$PYTHON" train.py "${preset[@]}" --seed_start $((SEED * 10 + 1))
+ESTOOL_PARENT=$$ "$PYTHON" train.py "${preset[@]}" --seed_start $((10#$SEED * 10 + 1))
 bash next_round.bash 2 "$agent" "${preset[@]}"
 bash next_round.bash 3 "round2/$agent" "${preset[@]}"
 echo "score it: python model.py doomreal norender round3/$agent --models round3"

@@ -13,7 +13,8 @@ cd "$(dirname "$0")"
 refuse() { echo "next_round.bash: expected $1" >&2; exit 2; }
 [[ "${1:-}" =~ ^[2-9]$ ]] || refuse "a round's number, 2 to 9, and an agent's json"
 [ -f "${2:-}" ] || refuse "an agent's json, found '${2:-}'"
-number=$1 agent=$2 round=round$1 before=round$(($1 - 1)) seed=$((${SEED:-0} * 10 + $1))
+[[ "${SEED:-0}" =~ ^[0-9]+$ ]] || refuse "a whole number in SEED, found '$SEED'"
+number=$1 agent=$2 round=round$1 before=round$(($1 - 1)) seed=$((10#${SEED:-0} * 10 + $1))
 [ -d "$before" ] || before=tf_models
 record=(--episodes 400 --noise 0.03) rnn=(--steps 1500 --log_every 500)
 along=()

@@ -99,7 +99,7 @@ def train_first(args, place: Place, temperature: float) -> tuple[Path, Path]:
 
 
 def make_variant(args, temperature: float, agent: Path, advantage: Path) -> Variant:
-    """The training from `agent` on, scored in its own dream and in the game."""
+    """The training along `agent` and its advantage, scored in its own dream and in the game."""
     found = [str(agent), str(advantage)]
     train = train_arguments(args, temperature)
     train += ["--along", *found] if args.components else ["--init_opt", found[0]]
