@@ -4,7 +4,7 @@ Reads tf_models/. Evolves each agent in the real game, not in the dream, with on
 in ablation/<name>/, and scores it on test seeds. An untrained M has random weights: its h remembers
 the past, but expects nothing. Writes ablation/table.md and results.json.
 
-  python ablation.py --preset laptop          six agents, 30 generations of 64 x 2 games each
+  python ablation.py --preset laptop          six agents, 24 generations of 64 games each
   python ablation.py --rows z zch             only these
 
 Started again it goes on where it stopped.
@@ -41,16 +41,16 @@ def parse(argv=None):
     parser = cli.parser(__doc__, PRESETS)
     add = parser.add_argument
     add("--rows", choices=ROWS, nargs="+", default=list(ROWS), help="which agents")
-    add("--generations", type=cli.positive_int, default=30, help="of each agent")
+    add("--generations", type=cli.positive_int, default=24, help="of each agent")
     text = "principal components that a linear agent is searched along, 0: all weights"
     add("--components", type=cli.non_negative_int, default=32, help=text)
     add("--population", type=cli.positive_int, default=64, help="candidates in a generation")
-    add("--num_episode", type=cli.positive_int, default=2, help="games a candidate plays")
+    add("--num_episode", type=cli.positive_int, default=1, help="games a candidate plays")
     add("--sigma_init", type=cli.positive_float, default=0.2, help="step size at the start")
     text = "generations whose means are averaged into an agent"
     add("--average", type=cli.positive_int, default=5, help=text)
     text = "generations from one choice of the best to the next"
-    add("--eval_steps", type=cli.positive_int, default=10, help=text)
+    add("--eval_steps", type=cli.positive_int, default=12, help=text)
     add("--eval_episodes", type=cli.positive_int, default=100, help="games that choose it")
     add("--episodes", type=cli.positive_int, default=300, help="that each is scored on")
     add("--seed", type=cli.non_negative_int, default=0, help="first test seed of the scores")
