@@ -94,7 +94,7 @@ def test_ablation_trains_in_the_game_with_one_budget(models, tmp_path):
     given = [train.parse(row.train) for row in rows]
     assert [g.inputs for g in given] == ["z", "z_hidden", "zh", "zch", "zh", "zch"]
     assert {(g.world, g.eval_world, g.population, g.num_episode) for g in given} == {
-        ("doomreal", "doomreal", 64, 2)
+        ("doomreal", "doomreal", 64, 1)
     }
     assert [g.components for g in given] == [32, 0, 32, 32, 32, 32]
     assert {(g.sigma_init, g.average) for g in given} == {(0.2, 5)}
