@@ -8,12 +8,12 @@ set -euo pipefail
 cd "$(dirname "$0")"
 [ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }
 export PYTHON SEED=${SEED:-0}
-preset=(--preset laptop) agent=log/doomrnn.cma.2.128.best.json
+preset=(--preset laptop) agent=log/doomrnn.cma.2.128.best.json last=log/doomrnn.cma.16.64.best.json
 [ $# -gt 0 ] && preset=("$@")
-[ "${preset[*]}" = "--preset smoke" ] && agent=log/doomrnn.cma.2.6.best.json
+[ "${preset[*]}" = "--preset smoke" ] && agent=log/doomrnn.cma.2.6.best.json last=$agent
 bash extract.bash "${preset[@]}" --seed "$SEED"
 bash gpu_jobs.bash "${preset[@]}"
 ESTOOL_PARENT=$$ "$PYTHON" train.py "${preset[@]}" --seed_start $((10#$SEED * 10 + 1))
 bash next_round.bash 2 "$agent" "${preset[@]}"
-bash next_round.bash 3 "round2/$agent" "${preset[@]}"
-echo "score it: python model.py doomreal norender round3/$agent --models round3"
+bash next_round.bash 3 "round2/$last" "${preset[@]}"
+echo "score it: python model.py doomreal norender round3/$last --models round3"

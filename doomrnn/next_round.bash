@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Record an agent's neighbours in the game, let M go on learning from what they met, learn in its
 # dream which way the agent should have moved, and evolve C anew along that, in round2/first/; and
-# these two once more, in round2/.
+# these two once more, by more dreams a candidate, in round2/.
 #   bash next_round.bash 2 log/doomrnn.cma.2.128.best.json [--preset smoke]
-#   bash next_round.bash 3 round2/log/doomrnn.cma.2.128.best.json           and so on
+#   bash next_round.bash 3 round2/log/doomrnn.cma.16.64.best.json           and so on
 # Needs record/, and the weights of the round before: round2/, round3/ ..., or else tf_models/. Its
 # result is an agent in round2/log with an M and first latents of its own: model.py ... --models
 # round2. SEED=2 bash next_round.bash ... is another one.
@@ -17,12 +17,13 @@ refuse() { echo "next_round.bash: expected $1" >&2; exit 2; }
 number=$1 agent=$2 round=round$1 before=round$(($1 - 1)) seed=$((10#${SEED:-0} * 10 + $1))
 [ -d "$before" ] || before=tf_models
 record=(--episodes 400 --noise 0.03) rnn=(--steps 1500 --log_every 500)
+last=(--population 64 --num_episode 16 --average 15)
 along=()
 for ((earlier = 2; earlier < number; earlier++)); do
   for found in "round$earlier"/{first/,}advantage.json; do [ -f "$found" ] && along+=("$found"); done
 done
 smoke=no
-if [ "${3:-} ${4:-}" = "--preset smoke" ]; then record=(--episodes 4) rnn=(--steps 4) smoke=yes; fi
+if [ "${3:-} ${4:-}" = "--preset smoke" ]; then record=(--episodes 4) rnn=(--steps 4) last=() smoke=yes; fi
 preset=(--preset laptop); [ $# -gt 2 ] && preset=("${@:3}")
 bash extract.bash "${preset[@]}" --agent "$agent" --models "$before" --seed "$seed" \
   "${record[@]}" --output "$round/record"
@@ -40,7 +41,7 @@ done
 ship() { mkdir -p "$2"; cp "$1" "$2/.new" && mv "$2/.new" "$2/${1##*/}"; }  # whole or not at all
 ship "$before/vae.json" "$round"
 ship "$round/tf_rnn/rnn.json" "$round"
-turn() {  # turn FOLDER AGENT: learn what the agent should have done, and search along that
+turn() {  # turn FOLDER AGENT [FLAGS]: learn what the agent should have done, search along that
   mkdir -p "$1"
   "$PYTHON" advantage.py "$2" "${preset[@]}" --models "$round" --seed "$seed" \
     --output "$1/advantage.json"
@@ -48,7 +49,7 @@ turn() {  # turn FOLDER AGENT: learn what the agent should have done, and search
   local search=(--along "${along[@]}")
   [ $smoke = yes ] && search=()
   "$PYTHON" train.py "${preset[@]}" "${search[@]}" --seed_start "$seed" --models "$round" \
-    --directory "$1"
+    --directory "$1" "${@:3}"
 }
 turn "$round/first" "$agent"
-turn "$round" "$round"/first/log/*.best.json
+turn "$round" "$round"/first/log/*.best.json "${last[@]}"
