@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole road, from no data to an agent of three rounds: about 2 hours on 2 cores.
+# The whole road, from no data to an agent of three rounds: 2 hours on 2 cores.
 #   bash from_nothing.bash               SEED=2 bash from_nothing.bash is another run
 #   bash from_nothing.bash --preset smoke
 # Its weights and its first agent go over the shipped ones in tf_models/ and log/ (git has those), its
