@@ -33,6 +33,7 @@ exec 3>&1
 check "ruff check" ruff check .
 check "ruff format" ruff format --check .
 check twins cmp carracing/vae.py doomrnn/vae.py
+check twins cmp carracing/vae_layers.py doomrnn/vae_layers.py
 [ $# -gt 0 ] || set -- doomrnn carracing notebooks estool faults
 for folder in "$@"; do
     compgen -G "$folder/*_test.py" >/dev/null || failed+=("$folder has no tests")
