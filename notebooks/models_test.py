@@ -3,13 +3,12 @@
 Both notebooks of a room run one after the other in one kernel, which saves half of the time.
 """
 
-import importlib
 import sys
 
 import nbformat
 import numpy as np
 import pytest
-from notebooks_test import HERE, assignments, execute, picture_count, printed
+from notebooks_test import HERE, assignments, execute, import_v, picture_count, printed
 from notebooks_test import jupyter_folders as jupyter_folders  # a fixture for every test
 from notebooks_test import test_no_outputs_in_git_and_a_text_before_every_cell as check_clean
 
@@ -118,10 +117,7 @@ def test_doom_on_the_shipped_weights(tmp_path):
 def random_room(folder):
     """The weight files of a CarRacing room, all of them random."""
     rng = np.random.default_rng(0)
-    spec = importlib.util.spec_from_file_location("car_vae", DOOM.parent / "carracing" / "vae.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.VAE(32).save(folder / "vae" / "vae.json")
+    import_v().VAE(32).save(folder / "vae" / "vae.json")
     shapes = [(256, 480), (480,), (32 + 3 + 256, 1024), (1024,)]
     save_weights(folder / "rnn" / "rnn.json", [rng.normal(0, 0.1, shape) for shape in shapes])
     save_initial_z(folder / "initial_z" / "initial_z.json", *rng.normal(size=(2, 3, 32)))

@@ -1,7 +1,7 @@
 """The notebooks: clean in git, and executed with what they draw checked against its source."""
 
 import copy
-import importlib.util
+import importlib
 import json
 import re
 import sys
@@ -213,11 +213,14 @@ def test_a_missing_log_is_a_sentence(tmp_path):
 
 @pytest.fixture(scope="module")
 def vae_module():
-    """V's file, which is the same in both rooms."""
-    spec = importlib.util.spec_from_file_location("vae", HERE.parent / "doomrnn" / "vae.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return import_v()
+
+
+def import_v():
+    """V's module, which is the same in both rooms; here, because it starts TensorFlow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(HERE.parent / "doomrnn")
+        return importlib.import_module("vae")
 
 
 def random_weights(path, vae_module, z_size):
