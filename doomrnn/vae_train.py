@@ -4,7 +4,7 @@ Reads record/*.npz in shuffled parts, never all of it. Writes tf_vae/vae.json, a
 it, the log vae.hist.json, the pictures loss.png and reconstructions.png (and some early ones of
 those, reconstructions.<step>.png), and TensorBoard scalars and pictures in runs/vae.
 
-  python vae_train.py --preset laptop      24 000 steps: 29 minutes on 2 cores
+  python vae_train.py --preset laptop      24 000 steps: 24 minutes on 2 cores
   python vae_train.py --preset paper       the reference's sizes
 
 Started again it goes on from its last checkpoint; --restart begins anew.
