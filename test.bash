@@ -32,8 +32,9 @@ exec 3>&1
 
 check "ruff check" ruff check .
 check "ruff format" ruff format --check .
-check twins cmp carracing/vae.py doomrnn/vae.py
-check twins cmp carracing/vae_layers.py doomrnn/vae_layers.py
+for file in vae.py vae_layers.py; do
+    check "twins $file" cmp "carracing/$file" "doomrnn/$file"
+done
 [ $# -gt 0 ] || set -- doomrnn carracing notebooks estool faults
 for folder in "$@"; do
     compgen -G "$folder/*_test.py" >/dev/null || failed+=("$folder has no tests")

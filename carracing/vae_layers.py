@@ -11,7 +11,7 @@ the difference (bench.py: V training):
   lies, and is compared so.
 - XLA compiles what goes pixel by pixel: one pass in place of one an operation.
 
-Shapes: B frames, In and Out channels.
+Shapes: B frames, In and Out channels; arrays are float32 or bfloat16, all of a call the same.
 """
 
 import numpy as np
