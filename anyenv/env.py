@@ -8,12 +8,8 @@ steps. `Games` holds many of them in lockstep: the `world` of kit/batches/rollou
 
 import contextlib
 import importlib
-import os
 import warnings
 from types import SimpleNamespace
-
-os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # its greeting goes to standard output
-os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # nothing here is drawn on a screen
 
 import cv2
 import gymnasium
