@@ -45,7 +45,7 @@ class Frames:
     def held_out(self) -> np.ndarray:
         """Frames for testing, uint8 (N, 64, 64, 3); of a single episode some that train as well."""
         rows = np.flatnonzero(self._tested) if self._tested.any() else np.arange(self.source.count)
-        starts = rows[:: TEST_RUN]
+        starts = rows[::TEST_RUN]
         count = min(len(starts), TESTED // TEST_RUN)
         chosen = starts[np.linspace(0, len(starts) - 1, count).astype(int)]
         parts = [self.source.read("states", s, s + TEST_RUN) for s in chosen]
@@ -61,9 +61,7 @@ class Frames:
         """
         rng = np.random.default_rng([self.seed, 1, epoch])
         order = rng.permutation(len(self._runs))
-        groups = [
-            order[i : i + self._together] for i in range(0, len(order), self._together)
-        ]
+        groups = [order[i : i + self._together] for i in range(0, len(order), self._together)]
 
         def read(index: int) -> np.ndarray:
             parts = []

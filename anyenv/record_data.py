@@ -13,7 +13,7 @@ import numpy as np
 
 from kit.batches.recorder import neighbours
 from kit.batches.rollout import run_rollouts
-from kit.command import locks, memory, mpi, progress, seeds
+from kit.command import locks, mpi, progress, seeds
 from kit.command.errors import UserError
 from kit.files import recordings
 from kit.files.atomic import atomic_path
@@ -192,9 +192,7 @@ def _join(config: Config, args, found: int) -> None:
         else:
             about, shape = data.made_with(config.general), first[0].shape[1:]
             columns, dtype = first[1].shape[1], first[1].dtype
-            data.create(
-                temporary, shape, args.state_dtype, columns, dtype, args.chunk_size, about
-            )
+            data.create(temporary, shape, args.state_dtype, columns, dtype, args.chunk_size, about)
         games = range(found, args.n_games)
         with progress.bar(len(games), "games", "joining") as bar:
 

@@ -78,7 +78,9 @@ def _record_data(sub) -> None:
     text = "games that the file holds in the end"
     sub.add_argument("-n", "--n_games", type=cli.positive_int, default=10_000, help=text)
     text = "frames of a piece of the file, the least that is read at once"
-    sub.add_argument("-c", "--chunk_size", type=cli.whole_number(1, 100_000), default=128, help=text)
+    sub.add_argument(
+        "-c", "--chunk_size", type=cli.whole_number(1, 100_000), default=128, help=text
+    )
     text = "numpy type of the frames"
     sub.add_argument("-t", "--state_dtype", choices=DTYPES, default="uint8", help=text)
     text = "processes that play (default: one for each core)"
