@@ -12,7 +12,6 @@ states depend on.
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,7 +114,7 @@ def open_file(path: Path, general=None, latent: bool | None = None) -> Iterator[
         except FileNotFoundError as error:
             raise UserError(f"{path}: there is no such file: record_data writes it") from error
         except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-            reason = str(error).strip('"').split(", errno")[0]
+            reason = str(error).strip('"').split(", errno")[0].split(": time =")[0]
             raise UserError(f"{path}: expected recorded transitions in HDF5: {reason}") from error
         check(found, general, latent)
         yield found
@@ -152,6 +151,7 @@ def create(
             maxshape=(None, *state_shape),
             chunks=(chunk, *state_shape),
             compression=COMPRESSION,
+            fletcher32=True,  # what is damaged shall not be learned from
         )
         add(
             "actions",
@@ -199,4 +199,4 @@ def _resize(file: h5py.File, count: int, games: int) -> None:
 
 
 def disk_bytes(path: Path) -> int:
-    return os.path.getsize(path) if path.exists() else 0
+    return path.stat().st_size if path.exists() else 0

@@ -34,17 +34,17 @@ def learning_rate(first: float, schedule: str, step: int, steps: int) -> float:
 class Fit:
     """The state of a training: saved in checkpoints, and continued from there.
 
-    epoch, group: where in the data it is; step: optimiser steps made; waited: epochs since the best
+    epoch, part: where in the data it is; step: optimiser steps made; waited: epochs since the best
     rows: of the log, a dict for each test
     """
 
-    VALUES = ("epoch", "group", "step", "seconds", "best", "waited", "rows", "data")
+    VALUES = ("epoch", "part", "step", "seconds", "best", "waited", "rows", "data")
 
     def __init__(self, path: Path, logs: Path, name: str, variables, patience: int, data: list):
         """`variables`: of the model and the optimiser; `data`: what the training is on."""
         self.path = path.with_name(f"{path.stem}.training.npz")
         self.logs, self.name, self.variables, self.patience = logs, name, variables, patience
-        self.epoch, self.group, self.step, self.seconds = 0, 0, 0, 0.0
+        self.epoch, self.part, self.step, self.seconds = 0, 0, 0, 0.0
         self.best, self.waited, self.rows, self.data = math.inf, 0, [], data
         self.scalars = None
 

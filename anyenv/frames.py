@@ -35,7 +35,6 @@ class Frames:
         starts = np.arange(0, source.count, run)
         self._runs = [(start, min(source.count, start + run)) for start in starts]
         self._together = max(1, SHUFFLED // run)
-        self.groups = -(-len(self._runs) // self._together)
 
     @property
     def bytes(self) -> int:
@@ -53,37 +52,42 @@ class Frames:
         kept = [p[w[: len(p)]] for p, w in zip(parts, wanted, strict=True)]
         return in_colour(np.concatenate(kept))
 
-    def batches(self, epoch: int, skip: int) -> Iterator[tuple[np.ndarray, int]]:
-        """Batches uint8 (B, 64, 64, 3) of an epoch without its first `skip` groups.
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch, about: what is left of a group after its last whole one is not."""
+        return max(1, self.training // self.batch)
 
-        Each comes with the number of the group it is cut from. What is left of a group after its
-        last whole batch is put to the next one; of the last group it is left out, unless it is all.
+    def batches(self, epoch: int, skip: int) -> Iterator[np.ndarray]:
+        """Batches uint8 (B, 64, 64, 3) of an epoch without its first `skip`.
+
+        Of frames that make no whole batch at all the only one is all of them.
         """
-        rng = np.random.default_rng([self.seed, 1, epoch])
-        order = rng.permutation(len(self._runs))
-        groups = [order[i : i + self._together] for i in range(0, len(order), self._together)]
+        order = np.random.default_rng([self.seed, 1, epoch]).permutation(len(self._runs))
+        groups = [
+            [self._runs[run] for run in np.sort(order[i : i + self._together])]
+            for i in range(0, len(order), self._together)
+        ]
+        sizes = [sum(int((~self._tested[a:b]).sum()) for a, b in group) for group in groups]
+        batches = [size // self.batch for size in sizes]
+        if not any(batches):
+            groups, batches = [[run for group in groups for run in group]], [1]
+        done = np.cumsum([0, *batches])
+        first = int(np.searchsorted(done, skip, side="right")) - 1
 
         def read(index: int) -> np.ndarray:
             parts = []
-            for start, stop in (self._runs[run] for run in np.sort(groups[index])):
+            for start, stop in groups[index]:
                 frames = self.source.read("states", start, stop)
                 parts.append(frames[~self._tested[start:stop]])
             frames = np.concatenate(parts)
             np.random.default_rng([self.seed, 2, epoch, index]).shuffle(frames)
             return in_colour(frames)
 
-        left = np.empty((0, 64, 64, 3), np.uint8)
         with ThreadPoolExecutor(1) as reader:
-            upcoming = reader.submit(read, skip) if skip < len(groups) else None
-            for index in range(skip, len(groups)):
+            upcoming = reader.submit(read, first) if first < len(groups) else None
+            for index in range(first, len(groups)):
                 frames = upcoming.result()
                 if index + 1 < len(groups):
                     upcoming = reader.submit(read, index + 1)
-                frames = np.concatenate((left, frames)) if len(left) else frames
-                whole = len(frames) // self.batch
-                last = index + 1 == len(groups)
-                if last and not whole and len(frames):
-                    yield frames, index
-                for k in range(whole):
-                    yield frames[k * self.batch : (k + 1) * self.batch], index
-                left = frames[whole * self.batch :].copy()
+                for k in range(max(0, skip - done[index]), batches[index]):
+                    yield frames[k * self.batch : (k + 1) * self.batch]

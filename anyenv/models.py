@@ -65,7 +65,7 @@ def load_vision(path: Path, config: Config, precision: str = "float32") -> Visio
 
     Without a decoder in the file its variables are random, and `can_decode` is false.
     """
-    arrays, about = _load(path, "vision", config)
+    arrays, _ = _load(path, "vision", config)
     expected = shapes(config.vae.latent_space_dim)
     found = [array.shape for array in arrays]
     if found not in (expected, expected[:ENCODER]):

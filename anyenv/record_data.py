@@ -93,6 +93,8 @@ class Parts:
 
 def run(config: Config, args) -> None:
     """Record `args.n_games` games in all into `args.path`, on `args.processes` processes."""
+    if args.agent:
+        config.general.generating_agent = args.agent
     count = args.processes or mpi.usable_cores()
     agent = config.general.generating_agent == "agent"
     frames = int(np.prod(config.general.state_shape)) * (config.general.max_steps or STEPS)
@@ -208,7 +210,7 @@ def _join(config: Config, args, found: int) -> None:
         returns = np.add.reduceat(file.read("rewards", 0, file.count), file.episodes[:-1])[found:]
         talk.result(
             f"{args.path}: {file.games} games, {file.count} transitions; the new ones have "
-            f"{lengths.mean():.1f} steps and a return of {returns.mean():.2f} +- {returns.std():.2f}"
+            f"{lengths.mean():.1f} steps, return {returns.mean():.2f} +- {returns.std():.2f}"
         )
         if args.render:
             draw(args.path.with_suffix(".png"), file)

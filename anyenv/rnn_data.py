@@ -128,17 +128,20 @@ def sequences(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Transitions int64 (steps, count) and where parts start, bool, of randomly drawn episodes.
 
-    Longer episodes are drawn more often, so that every transition counts alike. Of an episode that
-    does not fit in what is left of a sequence, a part is taken: with `terminal_prob` its last one.
+    Episodes longer than a sequence are drawn as often as they have parts, so that transitions count
+    alike. Of an episode that does not fit in what is left of a sequence, a part is taken: with
+    `terminal_prob` its last one.
     """
     lengths = series.lengths[episodes]
-    chances = np.cumsum(lengths) / lengths.sum()
+    parts = np.maximum(1.0, lengths / steps)
+    chances = np.cumsum(parts) / parts.sum()
     rows = np.empty((count, steps), np.int64)
     fresh = np.zeros((count, steps), bool)
     for row in range(count):
         filled = 0
         while filled < steps:
-            episode = episodes[np.searchsorted(chances, rng.random(), side="right")]
+            drawn = np.searchsorted(chances, rng.random(), side="right")
+            episode = episodes[min(drawn, len(episodes) - 1)]
             length, start = series.lengths[episode], series.starts[episode]
             size = min(length, steps - filled)
             if size < length:

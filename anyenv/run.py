@@ -110,6 +110,8 @@ def _train_ctrl(sub) -> None:
     _model_paths(sub, ("v", "m"))
     text = "weights of C to begin with, such as a mind_best.ckpt"
     sub.add_argument("--init", type=cli.existing_file, help=text)
+    text = "where V or M have changed since, start afresh from the best C so far; else go on"
+    sub.add_argument("--next_round", action="store_true", help=text)
     text = "start afresh; the files of the earlier run are kept in previous-<number>/"
     sub.add_argument("--restart", action="store_true", help=text)
 

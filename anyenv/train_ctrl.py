@@ -15,10 +15,12 @@ from pathlib import Path
 
 from estool import evolve, sizes, state
 from kit.command import mpi
+from kit.files.atomic import read_json
 from kit.files.weights import save_controller
 
 from config import Config
 
+LOG = "ctrl"  # what the names of the logs begin with
 DREAMS = 512  # dreams at once in a process
 SETTINGS = ("world", "temperature", "inputs", "max_steps", "precision")
 
@@ -32,7 +34,7 @@ class Paths(state.Paths):
 
     @property
     def log(self) -> Path:
-        return self.logs / "ctrl"
+        return self.logs / LOG
 
     @property
     def checkpoint(self) -> Path:
@@ -96,12 +98,28 @@ def model_hash(config: Config, args) -> str:
     return hashlib.sha256(parts).hexdigest()[:12]
 
 
+def next_round(config: Config, args, values: argparse.Namespace) -> None:
+    """Set `restart` and `init_opt` where V or M are others than those of the run that is there."""
+    from agent import mind_path
+
+    path = Path(f"{Path(config.es.logs_dir) / LOG}.settings.json")
+    if not path.exists():
+        return
+    before, best = read_json(path), mind_path(config, "_best")
+    if before.get("models") == model_hash(config, args):
+        values.init_opt = before.get("init_opt") and Path(before["init_opt"])
+    else:
+        values.restart, values.init_opt = True, best if best.exists() else None
+
+
 def run(config: Config, args) -> None:
     """Evolve C of `config`."""
     from agent import ROW_BYTES, mind_path
 
     es = config.es
     values = evolution_arguments(config, args)
+    if args.next_round:
+        next_round(config, args, values)
     rows = min(es.batch, max(sizes.of_rank(values)))
     rank_bytes = 2 * mpi.TENSORFLOW_BYTES + rows * ROW_BYTES
     smaller = "es_training.processes or es_training.batch"

@@ -175,8 +175,8 @@ def _train(config: Config, args, path: Path, logs: Path, series: Series) -> None
     bar = progress.bar(steps, "steps", "training M", fit.step)
     with bar, interrupts.deferred() as stop:
         while fit.epoch < rnn_config.epochs and not fit.finished:
-            while fit.group < shape.batches:
-                rng = np.random.default_rng([seed, 1, fit.epoch, fit.group])
+            while fit.part < shape.batches:
+                rng = np.random.default_rng([seed, 1, fit.epoch, fit.part])
                 prob = rnn_config.terminal_prob
                 rows, fresh = sequences(series, episodes, shape.count, shape.length, prob, rng)
                 state = [tf.zeros((shape.count, size.hidden))] * 2
@@ -189,14 +189,14 @@ def _train(config: Config, args, path: Path, logs: Path, series: Series) -> None
                     recent.append(found)
                     fit.step += 1
                     bar.update()
-                fit.group += 1
+                fit.part += 1
                 fit.seconds = time.monotonic() - start
                 if stop.requested or time.monotonic() > saved + SAVE_EVERY:
                     fit.save()
                     saved = time.monotonic()
                 if stop.requested:
                     raise KeyboardInterrupt
-            fit.epoch, fit.group = fit.epoch + 1, 0
+            fit.epoch, fit.part = fit.epoch + 1, 0
             measured = test.run([tf.identity(v) for v in variables])
             trained = mean_losses(recent) if recent else measured
             recent = []

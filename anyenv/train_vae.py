@@ -99,20 +99,20 @@ def _train(config: Config, args, path: Path, logs: Path, frames: Frames) -> None
     if fit.resume():
         talk.info(f"going on from epoch {fit.epoch}, step {fit.step} of {fit.path}")
     held_out, test = frames.held_out(), _Test(vae, config, path)
-    steps = vae_config.epochs * max(1, frames.training // frames.batch)
+    steps = vae_config.epochs * frames.steps
     schedule = vae_config.learning_rate, vae_config.schedule
     fit.open_log()
     recent, start, saved = [], time.monotonic() - fit.seconds, time.monotonic()
     bar = progress.bar(steps, "steps", "training V", fit.step)
     with bar, interrupts.deferred() as stop:
         while fit.epoch < vae_config.epochs and not fit.finished:
-            batches = frames.batches(fit.epoch, fit.group)
+            batches = frames.batches(fit.epoch, fit.part)
             with contextlib.closing(batches):
-                for batch, group in batches:
+                for batch in batches:
                     rate = learning_rate(*schedule, fit.step, steps)
                     rate = tf.constant(rate, tf.float32)
                     recent.append(update(tf.constant(batch), noise_seed(seed, fit.step), rate))
-                    fit.step, fit.group = fit.step + 1, group
+                    fit.step, fit.part = fit.step + 1, fit.part + 1
                     fit.seconds = time.monotonic() - start
                     bar.update()
                     if stop.requested or time.monotonic() > saved + SAVE_EVERY:
@@ -120,7 +120,7 @@ def _train(config: Config, args, path: Path, logs: Path, frames: Frames) -> None
                         saved = time.monotonic()
                     if stop.requested:
                         raise KeyboardInterrupt
-            fit.epoch, fit.group = fit.epoch + 1, 0
+            fit.epoch, fit.part = fit.epoch + 1, 0
             if test.run(fit, held_out, mean_losses(recent)) and args.render:
                 draw(logs / "vae_reconstructions.png", vae, held_out, fit)
             recent = []

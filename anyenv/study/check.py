@@ -87,7 +87,7 @@ def judge_vae(vae, games, args) -> Stage:
     frames = np.concatenate([game.frames for game in games])
     chosen = np.random.default_rng(0).permutation(len(frames))[: args.frames]
     frames = frames[np.sort(chosen)]
-    mu, logvar = measures.encode(vae, frames)
+    mu, _ = measures.encode(vae, frames)
     longer = "train V for longer or on more games, or raise vae_training.reconstruction_weight"
     active = int((mu.std(axis=0) > ACTIVE).sum())
     found = [Measure("latents in use", active, least=FEWEST, advice=longer)]
