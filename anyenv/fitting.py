@@ -38,12 +38,15 @@ class Fit:
     rows: of the log, a dict for each test
     """
 
-    VALUES = ("epoch", "part", "step", "seconds", "best", "waited", "rows", "data")
+    VALUES = ("epoch", "part", "step", "seconds", "best", "waited", "rows", "data", "again")
 
-    def __init__(self, path: Path, logs: Path, name: str, variables, patience: int, data: list):
-        """`variables`: of the model and the optimiser; `data`: what the training is on."""
+    def __init__(self, path: Path, name: str, variables, section, data: list):
+        """`variables`: of the model and the optimiser; `section`: of the config; `data`: what
+        the training is on. It goes on from weights (`again`) where there are any at `path`."""
+        logs = Path(section.logs_dir)
         self.path = path.with_name(f"{path.stem}.training.npz")
-        self.logs, self.name, self.variables, self.patience = logs, name, variables, patience
+        self.logs, self.name, self.variables, self._section = logs, name, variables, section
+        self.again = path.exists()
         self.epoch, self.part, self.step, self.seconds = 0, 0, 0, 0.0
         self.best, self.waited, self.rows, self.data = math.inf, 0, [], data
         self.scalars = None
@@ -69,9 +72,31 @@ class Fit:
         checkpoint.save(self.path, [v.numpy() for v in self.variables], **values)
 
     @property
+    def epochs(self) -> int:
+        """That are planned."""
+        return (self.again and self._section.more_epochs) or self._section.epochs
+
+    @property
+    def waited_in_vain(self) -> bool:
+        return self.waited >= self._section.patience
+
+    @property
     def finished(self) -> bool:
-        """Has it waited in vain for as long as `patience` says?"""
-        return self.waited >= self.patience
+        return self.waited_in_vain or self.epoch >= self.epochs
+
+    def rate(self, steps: int):
+        """The learning rate of the next step, where an epoch has `steps`."""
+        section = self._section
+        found = learning_rate(
+            section.learning_rate, section.schedule, self.step, self.epochs * steps
+        )
+        return tf.constant(found, tf.float32)
+
+    def why(self) -> str:
+        """What it ended after, in words."""
+        if self.waited_in_vain:
+            return f"{self.waited} epochs without a better loss"
+        return f"{self.epoch} epochs"
 
     def open_log(self) -> None:
         self.scalars = progress.Scalars(self.logs / self.name, self.step)

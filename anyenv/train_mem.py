@@ -22,7 +22,7 @@ import talk
 from config import Config
 from env import make
 from fast.lstm_gradient import Batch, loss_and_gradients, losses
-from fitting import SAVE_EVERY, Fit, learning_rate, mean_losses, noise_seed
+from fitting import SAVE_EVERY, Fit, mean_losses, noise_seed
 from models import Memory, load_memory, save_memory, size_of
 from rnn import MDNRNN
 from rnn_data import Rewards, Series, sequences, whole
@@ -159,9 +159,11 @@ def _train(config: Config, args, path: Path, logs: Path, series: Series) -> None
     optimiser = Adam(variables)
     update = train_step(variables, optimiser, size, towers, dtype)
     about = [len(series.mu), len(series.lengths), float(np.abs(series.mu[-1]).sum())]
-    fit = Fit(path, logs, "mem", optimiser.state(), rnn_config.patience, about)
+    fit = Fit(path, "mem", optimiser.state(), rnn_config, about)
     if fit.resume():
         talk.info(f"going on from epoch {fit.epoch}, step {fit.step} of {fit.path}")
+    else:
+        fit.save()
     test = HeldOut(series, tested, rewards, size, dtype)
     talk.info(
         f"{series.path}: {len(series.mu)} transitions of {len(series.lengths)} games, "
@@ -170,11 +172,10 @@ def _train(config: Config, args, path: Path, logs: Path, series: Series) -> None
     )
     fit.open_log()
     recent, start, saved = [], time.monotonic() - fit.seconds, time.monotonic()
-    steps = rnn_config.epochs * shape.batches * shape.chunks
-    schedule = rnn_config.learning_rate, rnn_config.schedule
-    bar = progress.bar(steps, "steps", "training M", fit.step)
+    steps = shape.batches * shape.chunks  # of an epoch
+    bar = progress.bar(fit.epochs * steps, "steps", "training M", fit.step)
     with bar, interrupts.deferred() as stop:
-        while fit.epoch < rnn_config.epochs and not fit.finished:
+        while not fit.finished:
             while fit.part < shape.batches:
                 rng = np.random.default_rng([seed, 1, fit.epoch, fit.part])
                 prob = rnn_config.terminal_prob
@@ -183,9 +184,8 @@ def _train(config: Config, args, path: Path, logs: Path, series: Series) -> None
                 for k in range(shape.chunks):
                     part = slice(k * shape.cut, (k + 1) * shape.cut)
                     chunk = series.chunk(rows[part], fresh[part], rewards)
-                    rate = tf.constant(learning_rate(*schedule, fit.step, steps), tf.float32)
                     noise = noise_seed(seed, fit.step)
-                    found, state = update(chunk, state, noise, rate)
+                    found, state = update(chunk, state, noise, fit.rate(steps))
                     recent.append(found)
                     fit.step += 1
                     bar.update()
@@ -215,11 +215,10 @@ def _finish(config, args, path, logs, fit, test, series, tested) -> None:
     """Say how good the weights are that were kept, and draw dreams of them."""
     saved = load_memory(path, config, series.actions.size)
     z, reward, end = test.run([tf.constant(v) for v in saved.rnn.variables])
-    why = f"{fit.waited} epochs without a better loss" if fit.finished else f"{fit.epoch} epochs"
     talk.result(
         f"{path}: held out z {z:.4f} (a latent that stays: {test.persistence():.4f}), reward "
         f"{reward:.4f}, end {end:.4f}, {fit.step} steps in {fit.seconds / 60:.1f} min; ended after "
-        f"{why}"
+        f"{fit.why()}"
     )
     if args.render:
         import draw_dreams  # here, because training needs no pictures

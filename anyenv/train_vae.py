@@ -21,7 +21,7 @@ from kit.tensors.tf import graph_function, tf
 import data
 import talk
 from config import Config
-from fitting import SAVE_EVERY, Fit, learning_rate, mean_losses, noise_seed
+from fitting import SAVE_EVERY, Fit, mean_losses, noise_seed
 from frames import Frames
 from models import load_vision, save_vision
 from vae import VAE
@@ -94,23 +94,22 @@ def _train(config: Config, args, path: Path, logs: Path, frames: Frames) -> None
         vae = VAE(vae_config.latent_space_dim, kind, seed)
     optimiser = Adam(vae.variables)
     update = train_step(vae, optimiser, vae_config.reconstruction_weight, towers)
-    about = [frames.source.games, frames.source.count, vae_config.reconstruction_weight]
-    fit = Fit(path, logs, "vae", optimiser.state(), vae_config.patience, about)
+    about = [frames.source.games, frames.source.count]
+    fit = Fit(path, "vae", optimiser.state(), vae_config, about)
     if fit.resume():
         talk.info(f"going on from epoch {fit.epoch}, step {fit.step} of {fit.path}")
+    else:
+        fit.save()
     held_out, test = frames.held_out(), _Test(vae, config, path)
-    steps = vae_config.epochs * frames.steps
-    schedule = vae_config.learning_rate, vae_config.schedule
     fit.open_log()
     recent, start, saved = [], time.monotonic() - fit.seconds, time.monotonic()
-    bar = progress.bar(steps, "steps", "training V", fit.step)
+    bar = progress.bar(fit.epochs * frames.steps, "steps", "training V", fit.step)
     with bar, interrupts.deferred() as stop:
-        while fit.epoch < vae_config.epochs and not fit.finished:
+        while not fit.finished:
             batches = frames.batches(fit.epoch, fit.part)
             with contextlib.closing(batches):
                 for batch in batches:
-                    rate = learning_rate(*schedule, fit.step, steps)
-                    rate = tf.constant(rate, tf.float32)
+                    rate = fit.rate(frames.steps)
                     recent.append(update(tf.constant(batch), noise_seed(seed, fit.step), rate))
                     fit.step, fit.part = fit.step + 1, fit.part + 1
                     fit.seconds = time.monotonic() - start
@@ -128,10 +127,9 @@ def _train(config: Config, args, path: Path, logs: Path, frames: Frames) -> None
             saved = time.monotonic()
     fit.draw()
     fit.close_log()
-    why = f"{fit.waited} epochs without a better loss" if fit.finished else f"{fit.epoch} epochs"
     talk.result(
         f"{path}: held-out loss {fit.best:.2f}, {fit.step} steps in {fit.seconds / 60:.1f} min; "
-        f"ended after {why}"
+        f"ended after {fit.why()}"
     )
     if args.render:
         draw(logs / "vae_reconstructions.png", load_vision(path, config), held_out, fit)
