@@ -11,8 +11,11 @@ from kit.command import locks, memory
 from kit.command.errors import UserError
 from kit.files.atomic import atomic_path
 
-import bad_input
+import bad_files
+import bad_flags
 import interruptions
+import processes
+import refusals
 import surroundings
 from faults import Tally, catalogue
 
@@ -49,22 +52,22 @@ def test_an_orphan_a_leftover_and_a_traceback_are_seen(tmp_path):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_an_odd_number_for_a_flag(rooms, tmp_path, seed, monkeypatch):
-    light = [entry for entry in bad_input.scripts() if "toy.py" in entry[0][1]]
-    monkeypatch.setattr(bad_input, "scripts", lambda: light)
-    outcome = bad_input.flags(rooms, np.random.default_rng(seed), tmp_path)
+    light = [entry for entry in bad_flags.scripts() if "toy.py" in entry[0][1]]
+    monkeypatch.setattr(bad_flags, "scripts", lambda: light)
+    outcome = bad_flags.flags(rooms, np.random.default_rng(seed), tmp_path)
     assert outcome.given and outcome.faults == []
 
 
 def test_a_torn_history(rooms, tmp_path):
-    outcome = bad_input.histories(rooms, np.random.default_rng(0), tmp_path)
+    outcome = bad_files.histories(rooms, np.random.default_rng(0), tmp_path)
     assert outcome.given and outcome.faults == []
 
 
 def test_a_refusal_needs_one_sentence_that_names_the_file():
-    good = bad_input.Ended(2, "training: 0%\nx.py: a.json is bad\n", [])
-    assert bad_input.refused(good, "a.json") == []
+    good = processes.Ended(2, "training: 0%\nx.py: a.json is bad\n", [])
+    assert refusals.refused(good, "a.json") == []
     for status, output in ((1, good.output), (2, "x.py: bad\n"), (2, good.output * 2)):
-        assert bad_input.refused(bad_input.Ended(status, output, []), "a.json")
+        assert refusals.refused(processes.Ended(status, output, []), "a.json")
 
 
 @pytest.mark.parametrize("name", ["a full disk", "no VizDoom", "a rank that hangs"])
