@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from kit.batches.rollout import remaining_rows, run_parallel, run_rollouts
+from kit.batches.rollout import run_parallel, run_rollouts
 
 from doomrnn import DoomDream, DoomDreamEnv, Dream
 from rnn import MDNRNN, FastStep
@@ -133,12 +133,6 @@ def test_vector_rows_equal_single_environments(dream):
     for _ in range(5):
         seen = vector.step(action)[0][2]
         np.testing.assert_allclose(seen, single.step(action[2])[0], atol=2e-5)
-
-
-def test_finished_rows_are_filled_from_the_end():
-    rows = remaining_rows(np.array([True, False, True, False, False]))
-    assert rows.tolist() == [3, 1, 4]
-    assert remaining_rows(np.ones(3, bool)).tolist() == []
 
 
 def test_a_missing_model_is_one_sentence(tmp_path):

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 
-from kit.batches.rows import RowNoise, take_rows
 from kit.command.errors import UserError
 from kit.tensors.tf import tf
 
@@ -170,28 +169,10 @@ def test_sampling_frequencies_follow_the_mixture(temperature):
         assert spread == pytest.approx(deviation * np.sqrt(temperature), rel=0.02)
 
 
-def test_noise_of_a_row_does_not_depend_on_its_company():
-    alone, together = RowNoise(2, 3), RowNoise(2, 3)
-    alone.start([7])
-    together.start([5, 6])
-    together.next()
-    together.keep(np.array([1]))
-    together.start([7, 8])  # 7 moves into the slot that 5 left
-    for _ in range(70):
-        for mine, theirs in zip(alone.next(), together.next(), strict=True):
-            np.testing.assert_array_equal(mine[0], theirs[1])
-
-
 def test_actions_outside_a_third_move():
     action = np.array([-1, -0.34, -1 / 3, 0, 1 / 3, 0.34, 1])
     assert discretise(action).tolist() == [-1, -1, 0, 0, 0, 1, 1]
     assert discretise(np.float16(0.3333)) == 0 and discretise(np.float16(0.3337)) == 1
-
-
-def test_rows_that_move_do_not_overwrite_each_other():
-    array = np.arange(6)
-    assert take_rows(array, np.array([5, 1, 4])).tolist() == [5, 1, 4]
-    assert take_rows(np.arange(4), np.array([1, 0, 3])).tolist() == [1, 0, 3]
 
 
 def random_batch(rng, rnn, steps, rows):

@@ -1,15 +1,12 @@
 """The short version of faults.py: one of each, at a fixed seed; and what the tools under it do."""
 
-import subprocess
 import sys
 import time
 
 import numpy as np
 import pytest
 
-from kit.command import locks, memory
 from kit.command.errors import UserError
-from kit.files.atomic import atomic_path
 
 import bad_files
 import bad_flags
@@ -77,45 +74,6 @@ def test_surroundings(rooms, tmp_path, name, monkeypatch):
     assert faults == []
     if not tried:
         pytest.skip("not permitted here")
-
-
-def test_a_lock_is_refused_while_it_is_held_and_ends_with_its_process(tmp_path, monkeypatch):
-    code = (
-        "import sys, time\nfrom kit.command import locks\n"
-        "with locks.only_one(sys.argv[1]): print(1, flush=True); time.sleep(60)"
-    )
-    monkeypatch.setattr(locks, "PATIENCE", 0.2)
-    with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE) as other:
-        other.stdout.readline()
-        with (
-            pytest.raises(UserError, match=f"is in use by process {other.pid} on "),
-            locks.only_one(tmp_path),
-        ):
-            pass
-        with locks.only_one(tmp_path, "of-another-name"):
-            pass
-        other.kill()
-    with locks.only_one(tmp_path):
-        assert (tmp_path / ".work.lock").exists()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_leftovers_of_the_dead_are_swept_and_the_living_keep_theirs(tmp_path):
-    dead = tmp_path / f"{locks.PREFIX}dead"
-    dead.mkdir()
-    (dead / "half.npz").write_bytes(b"x")
-    with atomic_path(tmp_path / "whole.txt") as temporary:
-        temporary.write_text("whole")
-        locks.sweep(tmp_path)
-        assert temporary.exists() and not dead.exists()
-    assert [path.name for path in tmp_path.iterdir()] == ["whole.txt"]
-
-
-def test_memory_is_refused_with_both_numbers():
-    free = memory.available()
-    memory.require(0.5 * free, "half of it", "--batch")
-    with pytest.raises(UserError, match=r"it all needs about [\d.e+]+ GB of memory, and [\d.]+ GB"):
-        memory.require(2 * free, "it all", "--batch")
 
 
 def test_counts_of_several_runs_add_up_to_one_table(tmp_path):
