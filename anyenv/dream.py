@@ -1,7 +1,8 @@
 """The dream of an environment: M plays it, V draws it. An environment that C can train in.
 
 An importable module; `run.py dream` shows it. `Dream` is the batch that train_ctrl uses through
-kit/batches/rollout.py. An observation is [z, c, h], an action a recorded one (world.py).
+kit/batches/rollout.py; kit/batches/dream_env.py makes gymnasium environments of it, whose actions
+are `world.Actions.space`. An observation is [z, c, h], an action a recorded one (world.py).
 """
 
 import numpy as np
@@ -88,6 +89,10 @@ class Dream:
         expected = self._rows.predict()
         end = np.zeros(len(self.age)) if expected.end is None else sigmoid(expected.end)
         return expected_z(expected.mixture), end
+
+    def info(self) -> dict[str, np.ndarray]:
+        """Nothing more is told of a step: for kit/batches/dream_env.py."""
+        return {}
 
     def keep(self, rows: np.ndarray) -> None:
         """Row i becomes what was row `rows[i]`; the others leave."""

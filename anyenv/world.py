@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 from kit.command.errors import UserError
 
+NAME = "anyenv"  # of folders of weights in the reference's formats (vae.py)
 WIDE = 1e3  # a limit beyond this bounds nothing that an output should fill
 
 
@@ -24,6 +25,11 @@ class Choices:
         self.columns, self.size = len(self.counts), int(self.counts.sum())
         self.outputs, self.dtype, self._scalar = self.size, np.int64, scalar
         self._starts = np.cumsum(self.counts) - self.counts
+
+    @property
+    def space(self) -> spaces.Space:
+        """Of a recorded action (D,)."""
+        return spaces.MultiDiscrete(self.counts, start=self.first)
 
     def choose(self, raw: np.ndarray) -> np.ndarray:
         """Recorded actions int64 (B, D): of each choice the option of the largest output."""
@@ -62,6 +68,10 @@ class Switches:
         self._shape = space.shape
         self.columns = self.size = self.outputs = int(np.prod(space.shape))
         self.dtype = np.int64
+
+    @property
+    def space(self) -> spaces.Space:
+        return spaces.MultiBinary(self.columns)
 
     def choose(self, raw: np.ndarray) -> np.ndarray:
         return (raw > 0).astype(np.int64)
@@ -104,6 +114,10 @@ class Levels:
         self._positive = np.array([kind == "positive" for kind in kinds])
         if (self._positive & (self._high <= 0)).any():
             raise UserError("general.action_squash: positive needs a limit above 0")
+
+    @property
+    def space(self) -> spaces.Space:
+        return spaces.Box(np.float32(self._low), np.float32(self._high))
 
     def choose(self, raw: np.ndarray) -> np.ndarray:
         """Recorded actions float32 (B, D)."""

@@ -109,7 +109,7 @@ def stages() -> list[Stage]:
         def script(name, *flags, room=room):
             return ["python", str(ROOT / room / name), "--preset", "smoke", *flags]
 
-        jobs, code = ["bash", "gpu_jobs.bash", *smoke], ("*.py", "*.bash")
+        jobs, code = ["bash", "gpu_jobs.bash", *smoke], ("*.py", "*.bash", "fast")
         workers = ["bash", "extract.bash", *smoke, *sizes, "--episodes", "12"]
         record = script("extract.py", *sizes, "--episodes", "12")
         train_v = script("vae_train.py", "--steps", "9", "--batch", "4")
@@ -161,7 +161,7 @@ class Rooms:
         room = stage.name.split()[0]
         for pattern in stage.needs:
             first, _, rest = pattern.partition("/")
-            if first.startswith("*") or first == "tf_models":  # the code, the shipped weights
+            if first.startswith("*") or first in ("fast", "tf_models"):  # code, shipped weights
                 source, inside = ROOT / room, pattern
             else:
                 maker, made = MAKERS[first]

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from bad_input import refused, snapshot
 from interruptions import ROOT, Rooms, Stage, compare, stages
 from processes import Command
+from refusals import refused, snapshot
 
 TOY = ["python", str(ROOT / "estool/tests/toy.py"), "--population", "9", "--eval_steps", "5"]
 # Whose disk fills up.

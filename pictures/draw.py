@@ -6,6 +6,11 @@ Reads pictures/doom.png (for two frames in the figure) and doomrnn/log/. Writes 
 doom_learning.png beside this file. CarRacing's curve is drawn by carracing/curve.py.
 """
 
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
+
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -15,7 +20,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
 
 from estool import plot
-from kit.command import cli
 from kit.show import pictures
 
 HERE = Path(__file__).parent

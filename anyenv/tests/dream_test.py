@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from kit.batches.dream_env import DreamVectorEnv
+
 from agent import Controllers
 from dream import Dream
 from models import Memory
@@ -79,6 +81,16 @@ def test_a_dream_begins_at_a_first_frame_of_a_game():
     assert near.min(axis=1).max() < 0.1
     assert {0, 1} == set(near.argmin(axis=1))
     assert (dream.observation[:, 4:] == 0).all()
+
+
+def test_a_dream_is_a_gymnasium_environment():
+    env = DreamVectorEnv(make_dream(max_length=4), 3, ACTIONS.space)
+    seen, _ = env.reset(seed=5)
+    assert seen.shape == (3, 20) and env.action_space.contains(env.action_space.sample())
+    for step in range(4):
+        _, reward, terminated, truncated, _ = env.step(env.action_space.sample())
+        assert (reward == 3.5).all() and not terminated.any()
+        assert (truncated == (step == 3)).all()
 
 
 @pytest.mark.parametrize(("inputs", "size"), [("z", 5), ("zh", 13), ("zch", 21)])

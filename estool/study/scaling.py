@@ -9,12 +9,17 @@ that rank 0 and the others need for it, of rank 0's the strategy's ask and tell,
 travel. Processor time holds on a busy machine too, where seconds do not.
 """
 
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
+
 import time
 
 import numpy as np
 
 from estool import es, evolve
-from kit.command import cli, mpi
+from kit.command import mpi
 
 STRATEGY = "pepg"
 

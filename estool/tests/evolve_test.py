@@ -6,11 +6,12 @@ import re
 
 import numpy as np
 import pytest
-import toy
 
 from estool import es, evolve, history, plot, sizes
 from kit.command import cli, mpi, seeds
 from kit.command.errors import UserError
+
+import toy
 
 BASE = "log/toy.cma.3.6"
 SMALL = ("-n", "1", "--population", "6", "-e", "3", "--eval_steps", "2", "--seed_start", "5")

@@ -6,6 +6,11 @@ Writes what evolve.py writes, under --directory, in a second. --fault makes rank
 in generation 2, or all ranks meet the same bad file at the start (both).
 """
 
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
+
 import os
 import signal
 import time
@@ -13,7 +18,7 @@ import time
 import numpy as np
 
 from estool import evolve
-from kit.command import cli, mpi
+from kit.command import mpi
 from kit.command.errors import UserError
 
 FAULTS = ("user", "raise", "hang", "stop", "both")
