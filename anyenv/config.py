@@ -132,7 +132,10 @@ KEYS: Mapping[str, Mapping[str, Key]] = {
         "rend_n_episodes": whole(1, 1000, "--render: episodes that are drawn"),
         "rend_step": whole(1, 10**5, "--render: every so many frames"),
         "reward": choice(
-            "gaussian", "bernoulli", "none", meaning="what M predicts of rewards; two values or any"
+            "gaussian",
+            "bernoulli",
+            "none",
+            meaning="what M predicts of rewards; two values: bernoulli; none: a dreamed step is 1",
         ),
         "end": flag("M predicts the end of an episode"),
         "gradient_steps": whole(1, 1000, "that the gradient goes back, at most"),
@@ -173,6 +176,13 @@ class Config(SimpleNamespace):
 
     defaulted: {section: {key: value}} that came from config.json.dist
     """
+
+    def values(self) -> dict:
+        """All keys, {"section.key": value}."""
+        sections = zip(KEYS, (self.general, self.vae, self.rnn, self.es), strict=True)
+        return {
+            f"{name}.{key}": v for name, section in sections for key, v in vars(section).items()
+        }
 
 
 def load(path: Path | None = None) -> Config:

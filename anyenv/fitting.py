@@ -3,6 +3,7 @@
 An importable module, no command.
 """
 
+import argparse
 import csv
 import io
 import math
@@ -13,6 +14,7 @@ import numpy as np
 from kit.command import progress
 from kit.files import checkpoint
 from kit.files.atomic import write_text
+from kit.files.settings import save_settings
 from kit.show import pictures
 from kit.tensors.tf import tf
 
@@ -98,7 +100,10 @@ class Fit:
             return f"{self.waited} epochs without a better loss"
         return f"{self.epoch} epochs"
 
-    def open_log(self) -> None:
+    def open_log(self, settings: dict) -> None:
+        """Begin to log; `settings` of the run are saved beside."""
+        path = self.logs / f"{self.name}.settings.json"
+        save_settings(path, argparse.Namespace(**settings))
         self.scalars = progress.Scalars(self.logs / self.name, self.step)
 
     def close_log(self) -> None:

@@ -16,7 +16,7 @@ from kit.batches.rollout import run_rollouts
 from kit.command import locks, mpi, progress, seeds
 from kit.command.errors import UserError
 from kit.files import recordings
-from kit.files.atomic import atomic_path
+from kit.files.atomic import atomic_path, read_json, write_json
 from kit.show import pictures
 
 import data
@@ -79,6 +79,17 @@ class Parts:
         self.seeds = seeds.training_seeds(np.random.default_rng(config.general.seed), games)
         self._of_seed = {int(seed): game for game, seed in enumerate(self.seeds)}
 
+    def claim(self, config: Config) -> None:
+        """UserError where the folder holds games of another config, broken off earlier."""
+        about = data.made_with(config.general) | {"seed": config.general.seed}
+        path = self.folder / "made_with.json"
+        if path.exists() and read_json(path) != about:
+            raise UserError(
+                f"{self.folder} holds unfinished games of another config: delete it, or record "
+                "with that config to the end"
+            )
+        write_json(path, about)
+
     def path(self, game: int) -> Path:
         return self.folder / f"{game}.npz"
 
@@ -109,6 +120,7 @@ def run(config: Config, args) -> None:
                 talk.result(f"{args.path}: {found} games already")
                 ranks.broadcast(np.array([-1]))
                 return
+            Parts(args.path, config, args.n_games).claim(config)
             _announce(args, found, frames)
             _play_share(config, args, ranks, found)
             _join(config, args, found)

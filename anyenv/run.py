@@ -190,6 +190,7 @@ def main(argv=None) -> None:
         tell_defaults(values, SECTIONS.get(args.command, tuple(values.defaulted)))
         if args.command != "dream":  # games are drawn into memory; only dreams may open a window
             os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+        talk.debug(f"{values.name} and {config.DIST.name}: {json.dumps(values.values())}")
         import_module(COMMANDS[args.command][0]).run(values, args)
 
 

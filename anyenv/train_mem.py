@@ -170,7 +170,7 @@ def _train(config: Config, args, path: Path, logs: Path, series: Series) -> None
         f"{len(tested)} held out; {shape.count} sequences of {shape.length} steps; {dtype.name}; "
         f"needs about {needed / 1e9:.1f} GB of memory"
     )
-    fit.open_log()
+    fit.open_log(config.values())
     recent, start, saved = [], time.monotonic() - fit.seconds, time.monotonic()
     steps = shape.batches * shape.chunks  # of an epoch
     bar = progress.bar(fit.epochs * steps, "steps", "training M", fit.step)

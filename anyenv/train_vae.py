@@ -101,7 +101,7 @@ def _train(config: Config, args, path: Path, logs: Path, frames: Frames) -> None
     else:
         fit.save()
     held_out, test = frames.held_out(), _Test(vae, config, path)
-    fit.open_log()
+    fit.open_log(config.values())
     recent, start, saved = [], time.monotonic() - fit.seconds, time.monotonic()
     bar = progress.bar(fit.epochs * frames.steps, "steps", "training V", fit.step)
     with bar, interrupts.deferred() as stop:

@@ -22,6 +22,7 @@ import run as script
 from agent import load_mind
 from frames import Frames
 from models import Memory
+from record_data import Parts
 from rnn import MDNRNN
 from rnn_data import Rewards
 from smoke import CARTPOLE, ROOM, config_of, general, run
@@ -280,6 +281,15 @@ def test_recording_that_is_killed_goes_on_and_ends_the_same(tmp_path):
         assert (one.episodes == other.episodes).all()
         for name in ("states", "actions", "rewards"):
             assert (one.read(name, 0, one.count) == other.read(name, 0, one.count)).all()
+
+
+def test_unfinished_games_of_another_config_are_not_joined(tmp_path):
+    config = config_of(tmp_path)
+    Parts(tmp_path / "a.hdf5", config, 3).claim(config)
+    Parts(tmp_path / "a.hdf5", config, 3).claim(config)
+    config.general.crop_range = "[:, :, :]"
+    with pytest.raises(UserError, match="a.hdf5.parts holds unfinished games of another config"):
+        Parts(tmp_path / "a.hdf5", config, 3).claim(config)
 
 
 def test_training_v_that_is_killed_ends_with_the_same_weights(tmp_path):

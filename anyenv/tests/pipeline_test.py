@@ -33,7 +33,13 @@ def test_every_stage_leaves_its_files_and_pictures(trained):
     names = ["ckpt/vision.ckpt", "ckpt/memory.ckpt", "ckpt/controller.ckpt", "ckpt/mind_best.ckpt"]
     names += ["ckpt/mind_mean.ckpt", "data/vae.png", "logs/vae_reconstructions.png"]
     names += ["logs/vae_loss.png", "logs/mem_dreams.png", "logs/train_vae.csv", "logs/ctrl.png"]
-    names += ["logs/train_mem.csv", "logs/eval.gif", "scores.csv"]
+    names += [
+        "logs/vae.settings.json",
+        "logs/mem.settings.json",
+        "logs/train_mem.csv",
+        "logs/eval.gif",
+        "scores.csv",
+    ]
     assert [name for name in names if not (folder / name).is_file()] == []
     assert not (folder / "data/vae.hdf5.parts").exists()
     assert "config.json.dist gives general: state_shape [64, 64, 3]" in said["record_data"]
