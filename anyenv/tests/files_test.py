@@ -5,7 +5,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import h5py
@@ -25,7 +24,7 @@ from models import Memory
 from record_data import Parts
 from rnn import MDNRNN
 from rnn_data import Rewards
-from smoke import CARTPOLE, ROOM, config_of, general, run
+from smoke import CARTPOLE, config_of, general, run, start
 from vae import VAE
 from world import actions_of
 
@@ -145,8 +144,8 @@ def test_a_damaged_file_is_one_sentence_and_left_as_it_is(tmp_path, monkeypatch,
 def test_a_damaged_part_of_a_file_is_one_sentence(tmp_path):
     path = write(tmp_path / "a.hdf5", (400,))
     content = bytearray(path.read_bytes())
-    for start in range(len(content) // 3, len(content) // 3 + 60_000):
-        content[start] = 0
+    for place in range(len(content) // 3, len(content) // 3 + 60_000):
+        content[place] = 0
     path.write_bytes(content)
     with pytest.raises(UserError, match="is damaged"), data.open_file(path) as source:
         for start in range(0, 400, 8):
@@ -246,14 +245,7 @@ def test_damaged_weights_are_one_sentence(weights, tmp_path, name, harm):
 
 def kill(folder, *arguments, after: float) -> bool:
     """Start a command and kill -9 all its processes after some seconds; False: it was faster."""
-    process = subprocess.Popen(
-        [sys.executable, str(ROOM / "run.py"), *map(str, arguments)],
-        cwd=folder,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = start(folder, *arguments)
     try:
         process.wait(after)
     except subprocess.TimeoutExpired:
@@ -288,14 +280,14 @@ def test_unfinished_games_of_another_config_are_not_joined(tmp_path):
     Parts(tmp_path / "a.hdf5", config, 3).claim(config)
     Parts(tmp_path / "a.hdf5", config, 3).claim(config)
     config.general.crop_range = "[:, :, :]"
-    with pytest.raises(UserError, match="a.hdf5.parts holds unfinished games of another config"):
+    with pytest.raises(UserError, match=r"a.hdf5.parts holds unfinished games of another config"):
         Parts(tmp_path / "a.hdf5", config, 3).claim(config)
 
 
 def test_training_v_that_is_killed_ends_with_the_same_weights(tmp_path):
     config_of(tmp_path, vae_training={"epochs": 3})
     write(tmp_path / "a.hdf5")
-    run(tmp_path, "train_vae", "a.hdf5", OMP_NUM_THREADS="1")
+    run(tmp_path, "train_vae", "a.hdf5")
     whole = (tmp_path / "ckpt/vision.ckpt").read_bytes()
     shutil.rmtree(tmp_path / "ckpt")
     begun = time.monotonic()

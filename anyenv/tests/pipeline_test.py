@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import data
-from smoke import CARTPOLE, ROOM, config_of, run
+from smoke import CARTPOLE, ROOM, config_of, run, start
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     config_of(folder)
     stages = (
-        ("record_data", "data/vae.hdf5", "-n", "8", "-c", "16", "--processes", "2"),
+        ("record_data", "data/vae.hdf5", "-n", "8", "-c", "16", "--processes", "1"),
         ("train_vae", "data/vae.hdf5"),
         ("convert_data", "data/vae.hdf5", "data/mem.hdf5"),
         ("train_mem", "data/mem.npz"),
@@ -85,9 +85,14 @@ def test_recording_again_tops_up_and_keeps_what_was_there(trained, tmp_path):
     config_of(tmp_path)
     path = tmp_path / "data/vae.hdf5"
     before = path.read_bytes()
-    assert "8 games already" in run(tmp_path, "record_data", path, "-n", 8).stdout
+    assert "8 games already" in run(tmp_path, "record_data", path, "-n", 8, "--processes", 1).stdout
     assert path.read_bytes() == before
-    run(tmp_path, "record_data", path, "-n", 10, "--processes", 1, "--agent", "held")
+    assert (
+        start(tmp_path, "record_data", path, "-n", 10, "--processes", 2, "--agent", "held").wait(
+            300
+        )
+        == 0
+    )
     with h5py.File(folder / "data/vae.hdf5") as old, h5py.File(path) as new:
         count = int(old.attrs["N_TRANSITIONS"])
         assert new.attrs["N_GAMES"] == 10
