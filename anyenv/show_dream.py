@@ -19,7 +19,7 @@ from dream import Dream
 from env import make
 from world import Actions, Choices, Levels, Switches
 
-SIDE = 512  # pixels of a frame
+SIDE = 576  # pixels of a frame
 PLUS, MINUS = frozenset(("+", "=", "[+]")), frozenset(("-", "[-]"))  # keys, with and without Shift
 STEP, LOWEST = 0.05, 0.05  # of the temperature
 

@@ -42,11 +42,11 @@ def run(config: Config, args) -> None:
     precision.use_threads(1)
     report = Report(args.output)
     args.output.mkdir(parents=True, exist_ok=True)
-    world = Games(config.general)
+    world, trial_seeds = Games(config.general), seeds.check_seeds(0, args.episodes)
     actions = world.actions
     name = config.general.generating_agent
     name = name if name in POLICIES else "random"
-    act = player(name, actions, seeds.check_seeds(0, args.episodes))
+    act = player(name, actions, trial_seeds)
     try:
         games, base = measures.play(world, act, actions, 0, args.episodes, f"{name} plays")
     finally:
@@ -57,7 +57,7 @@ def run(config: Config, args) -> None:
     if memory_path.exists() or args.mdn_path:
         memory = load_memory(memory_path, config, actions.size)
     mind = args.controller_path or mind_path(config, "_best")
-    model, returns = None, None
+    model, returns, more = None, None, []
     if memory and (mind.exists() or args.controller_path):
         model = WorldModel(vae, memory, actions)
         world = RealWorld(model, config)
@@ -67,14 +67,18 @@ def run(config: Config, args) -> None:
             more, returns = measures.play(world, act, actions, 0, args.episodes, "C plays")
         finally:
             world.close()
-        games += more
-    report.add(judge_vae(vae, games, args))
+    report.add(judge_vae(vae, games + more, args))
     if memory is None:
         report.add(Stage("M", [], text=f"no {memory_path} yet: train_mem writes it"))
         sys.exit(report.finish())
-    seen = measures.see(vae, games, actions)
+    seen = measures.see(vae, games + more, actions)
     report.add(judge_memory(memory, seen, memory_path))
-    report.add(judge_dream(config, memory, vae, seen, args))
+    dream = Dream(memory, actions, config.es.temperature, config.es.max_steps)
+    # the policies of the recordings have drawn their chances by now; C has none
+    act = act if model else player(name, actions, trial_seeds)
+    of_player = seen[len(games) :] or seen
+    ratios = measures.spread(dream, act, trial_seeds, of_player)
+    report.add(judge_dream(dream, vae, memory, of_player, ratios, args))
     if model is None:
         report.add(Stage("C", [], text=f"no {mind} yet: train_ctrl writes it"))
     else:
@@ -131,10 +135,9 @@ def judge_memory(memory, seen, path: Path) -> Stage:
     return Stage("M", stage, text=f"{path}, {len(seen)} games, NLL {found.nll.mean():.3f}")
 
 
-def judge_dream(config: Config, memory, vae, seen, args) -> Stage:
-    """Does a dream stay like the game?"""
-    temperature = config.es.temperature
-    ratios = measures.spread(memory.rnn, seen, temperature)
+def judge_dream(dream: Dream, vae, memory, seen, ratios, args) -> Stage:
+    """Does a dream stay like the game, for the same player?"""
+    temperature = dream.temperature
     active = np.concatenate([game.mu for game in seen]).std(axis=0) > ACTIVE
     advice = "the dream grows wild or dies away: train M for longer, or change the temperature"
     gate = {"least": 1 / SPREAD, "most": SPREAD, "advice": advice}

@@ -11,8 +11,9 @@ from kit.batches.rollout import run_rollouts
 from kit.command import progress, seeds
 
 from agent import in_colour
+from dream import Dream
 from record_data import Recorder
-from rnn import MDNRNN, FastStep, Rows, expected_z, sample_z, sigmoid
+from rnn import MDNRNN, FastStep, Rows, expected_z, sigmoid
 from world import Actions
 
 HORIZON = 10  # steps that M is left alone for
@@ -140,16 +141,17 @@ def drift(rnn: MDNRNN, games: list[Seen]) -> tuple[np.ndarray, np.ndarray]:
     return np.array(led), np.array(frozen)
 
 
-def spread(rnn: MDNRNN, games: list[Seen], temperature: float) -> np.ndarray:
-    """Deviation of each dreamed latent over that of the game's, (Z,), under the games' actions."""
-    rng, dreamed = np.random.default_rng(0), []
-    for game in games:
-        rows, z = Rows(FastStep(rnn)), game.mu[:1]
-        rows.start(1)
-        for t in range(len(game.mu)):
-            rows.advance(z, game.actions[t : t + 1])
-            noise = rng.random(z.shape, np.float32), rng.standard_normal(z.shape, np.float32)
-            z = sample_z(rows.predict().mixture, *noise, temperature)
-            dreamed.append(z[0])
+def spread(dream: Dream, act, trial_seeds: np.ndarray, games: list[Seen]) -> np.ndarray:
+    """Deviation of each dreamed latent over that of the games', (Z,), the same player in both.
+
+    Under recorded actions a dream of what is not stable would leave the game at once, and rightly.
+    """
+    dreamed = []
+
+    def look(observation, rows):
+        dreamed.append(observation[:, : dream.z_size].copy())
+        return act(observation, rows)
+
+    run_rollouts(dream, look, trial_seeds, LONGEST)
     real = np.concatenate([game.mu for game in games])
-    return np.std(dreamed, axis=0) / np.maximum(real.std(axis=0), 1e-6)
+    return np.concatenate(dreamed).std(axis=0) / np.maximum(real.std(axis=0), 1e-6)
