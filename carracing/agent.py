@@ -95,7 +95,7 @@ class WorldModel:
 
 
 class RealWorld:
-    """Many real games in lockstep, seen through V and M: the `world` of rollout.py.
+    """Many real games in lockstep, seen through V and M: the `world` of kit/batches/rollout.py.
 
     observation: float32 (B, Z + 2H), [z, c, h]; z is V's mean, or with `sampled` a sample, as in
     the paper, by noise that the row's seed fixes. M advances after each action. A row's company

@@ -73,7 +73,7 @@ class WorldModel:
 
 
 class RealWorld:
-    """Many real games in lockstep, seen through V and M: the `world` of rollout.py.
+    """Many real games in lockstep, seen through V and M: the `world` of kit/batches/rollout.py.
 
     observation: float32 (B, Z + 2H), [z, c, h]; z is sampled, as in the paper, by noise that the
     row's seed fixes. M advances after each action. `screen_rows` as in DoomReal.

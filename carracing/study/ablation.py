@@ -1,12 +1,12 @@
-"""Is M needed, and what is each lever worth? Agents evolved alike but for one thing.
+"""Is M needed, and what is each lever worth? A table of agents that differ in one thing.
 
 Reads vae/, rnn/ and initial_z/. Evolves each agent on the real track with one V and one budget, in
 ablation/<name>/, and scores it on stock gymnasium and test seeds. An untrained M has random
 weights: its h remembers the past, but expects nothing. Writes ablation/table.md and results.json.
 
-  python ablation.py --preset laptop          four agents, 100 generations of 64 x 4 tracks each
-  python ablation.py --rows z zh              only these
-  python ablation.py --rows zh zh-own-tracks zh-whole-episodes zh-sampled      levers
+  python -m study.ablation --preset laptop     four agents, 100 generations of 64 x 4 tracks each
+  python -m study.ablation --rows z zh         only these
+  python -m study.ablation --rows zh zh-own-tracks zh-whole-episodes zh-sampled      levers
 
 Started again it goes on where it stopped.
 """

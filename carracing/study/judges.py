@@ -1,4 +1,4 @@
-"""The judgements of check.py: a stage's measures, their gates, what to do, and a picture.
+"""Judge the stages for study/check.py: their measures, gates, advice and pictures.
 
 An importable module, no command.
 """

@@ -4,8 +4,8 @@ Reads tf_models/. Evolves each agent in the real game, not in the dream, with on
 in ablation/<name>/, and scores it on test seeds. An untrained M has random weights: its h remembers
 the past, but expects nothing. Writes ablation/table.md and results.json.
 
-  python ablation.py --preset laptop          six agents, 24 generations of 64 games each
-  python ablation.py --rows z zch             only these
+  python -m study.ablation --preset laptop          six agents, 24 generations of 64 games each
+  python -m study.ablation --rows z zch             only these
 
 Started again it goes on where it stopped.
 """

@@ -1,4 +1,4 @@
-"""The judgements of check.py: a stage's measures, their gates, what to do, and a picture.
+"""Judge the stages for study/check.py: their measures, gates, advice and pictures.
 
 An importable module, no command.
 """
@@ -26,7 +26,7 @@ from study import measures
 from vae import VAE
 from world import MAX_STEPS, Z_SIZE, discretise
 
-# Gates; in brackets what the shipped weights have in `python check.py`.
+# Gates; in brackets what the shipped weights have in `python -m study.check`.
 MANY = 1_000  # recordings: of fewer, M learns the deaths by heart
 LENGTH = 1.2  # recorded to present length of an episode, either way
 COLOUR = 4.0  # levels by which red, green or blue may be off; red for blue is 10

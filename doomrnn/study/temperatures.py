@@ -6,8 +6,8 @@ dream alone, as the paper's agents knew nothing else. Scores the agent in the dr
 evolved in and in the real game, on test seeds. Writes temperatures/table.md, results.json and
 cheating.png: the agent of the lowest temperature, in its dream and in the game.
 
-  python temperatures.py --preset laptop            six agents, 40 and 60 generations each
-  python temperatures.py --temperatures 1.15 1.25   only these
+  python -m study.temperatures --preset laptop            six agents, 40 and 60 generations each
+  python -m study.temperatures --temperatures 1.15 1.25   only these
 
 Started again it goes on where it stopped.
 """
