@@ -8,7 +8,7 @@ from kit.batches.rollout import run_rollouts
 from kit.batches.rows import RowNoise, take_rows
 from kit.files.weights import load_controller, load_initial_z
 
-from env import CarRacingBatch
+from env import Environments
 from rnn import MDNRNN, FastStep, Rows, expected_z
 from vae import VAE
 from world import (
@@ -31,7 +31,7 @@ OUTPUTS = ACTION_SHAPE[0]  # of the controller
 
 
 class Controllers:
-    """K controllers C, each a row of parameters; row by row of a batch another one may act.
+    """K controllers C, each a row of parameters. Each row of a batch may have another one.
 
     Steer, gas and brake of a weighted sum: 3 biases, then 288x3 weights for [z, h] (reference
     carracing/model.py). `z_hidden` has a layer of 40 tanh units between: biases, then weights.
@@ -98,9 +98,9 @@ class RealWorld:
     """Many real games in lockstep, seen through V and M: the `world` of kit/batches/rollout.py.
 
     observation: float32 (B, Z + 2H), [z, c, h]; z is V's mean, or with `sampled` a sample, as in
-    the paper, by noise that the row's seed fixes. M advances after each action. A row's company
-    does not change its last bit.
-    laps: the seeds of all episodes that ended with a whole lap
+    the paper, by noise that the row's seed fixes. M advances after each action. A row does not
+    depend on the other rows, bit for bit.
+    goals: the seeds of all episodes that reached the game's goal, a whole lap
 
     With `patience` N, a row that has touched no new tile for N steps ends there, and its last
     reward is charged the steps that it leaves out, as if it stood still until `max_length`: 0.1
@@ -118,11 +118,11 @@ class RealWorld:
         self._sampled = sampled
         self._rows = Rows(FastStep(model.rnn))
         self._noise = RowNoise(0, Z_SIZE)
-        self._games = CarRacingBatch(renderer)
+        self._games = Environments(renderer)
         self._slots = np.empty(0, np.int64)  # the game of each row
         self._seeds = np.empty(0, np.int64)
         self._age, self._waited = np.empty(0, np.int64), np.empty(0, np.int64)
-        self.laps: set[int] = set()
+        self.goals: set[int] = set()
         self.observation = np.empty((0, Z_SIZE + 2 * HIDDEN), np.float32)
         self.frames = np.empty((0, 64, 64, 3), np.uint8)
 
@@ -144,8 +144,8 @@ class RealWorld:
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Advance every row by actions (B, 3): reward float64 (B,), done bool (B,)."""
-        self.frames, rewards, done, lapped = self._games.step(actions, self._slots)
-        self.laps.update(self._seeds[lapped].tolist())
+        self.frames, rewards, done, reached = self._games.step(actions, self._slots)
+        self.goals.update(self._seeds[reached].tolist())
         self._rows.advance(self.observation[:, Z], actions)
         self.observation[:, Z] = self._encode(self.frames, self._noise.next()[1])
         self.observation[:, C], self.observation[:, H] = self._rows.c, self._rows.h

@@ -6,8 +6,8 @@ DOWN brakes; + and - change the temperature, Enter starts again, Escape quits. I
 ten seconds.
 
 For programs: `Dream` is a batch for kit/batches/rollout.py. `CarDream` is the same as a gymnasium
-vector environment, `CarDreamEnv` as a single one. An observation is [z, c, h], an action (3,) steer,
-gas and brake. Unlike the reference's, the LSTM is advanced once a step, not twice.
+vector environment, `CarDreamEnv` as a single one. An observation is [z, c, h], an action (3,) is
+steer, gas and brake. Unlike the reference's, the LSTM is advanced once a step, not twice.
 """
 
 from kit.command import cli

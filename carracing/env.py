@@ -7,9 +7,8 @@ Reads and writes no files. Observations are (64, 64, 3) uint8 RGB; actions are (
 0.1 and each of the track's N tiles pays 1000 / N once (paper, section 3).
 
 `make("stock")` is gymnasium's own environment and the one that scores are reported on;
-`make("fast")` has the same tracks, physics and rewards bit for bit and differs in a few levels at
-the edges of road and car: about 0.6 % of the pixels are off by more than 8 levels of 255, and one
-core makes some 4 000 to 5 000 steps/s instead of 110 to 190.
+`make("fast")` has the same tracks, physics and rewards bit for bit, and is many times faster
+(python -m study.bench). Its frames differ by a few levels at the edges of road and car.
 """
 
 from kit.command import cli
@@ -99,11 +98,11 @@ def make(kind: str = "fast", render_mode: str | None = None) -> gymnasium.Env:
     raise UserError(f"environment kind is {kind!r}, expected one of {', '.join(KINDS)}")
 
 
-class CarRacingBatch:
+class Environments:
     """Many environments side by side, stepped in turn; rows that finished can be left out.
 
-    A fast environment holds 21 MB, a stock one 5. Environments are made when first needed and
-    kept, so resetting a row is cheap.
+    Environments are made when first needed and kept, so that resetting a row is cheap. ROW_BYTES in
+    world.py has their memory.
     """
 
     def __init__(self, kind: str = "fast"):
@@ -129,7 +128,7 @@ class CarRacingBatch:
         """One step of each of `rows` (default: rows 0..len(actions)-1) with its action.
 
         Args: actions (A, 3) float32. Returns observations (A, 64, 64, 3) uint8, rewards (A,)
-        float64, finished (A,) bool (terminated or 1000 steps over), lap_finished (A,) bool (the
+        float64, finished (A,) bool (terminated or 1000 steps over), reached (A,) bool (a whole
         lap is why it terminated). Rows are never reset by themselves.
         """
         actions = np.asarray(actions, np.float32)
@@ -137,13 +136,13 @@ class CarRacingBatch:
         observations = np.empty((len(actions), SIZE, SIZE, 3), np.uint8)
         rewards = np.empty(len(actions))
         finished = np.zeros(len(actions), bool)
-        lap_finished = np.zeros(len(actions), bool)
+        reached = np.zeros(len(actions), bool)
         for k, (row, action) in enumerate(zip(rows, actions, strict=True)):
             step = self._envs[row].step(action)
             observations[k], rewards[k], terminated, truncated, info = step
             finished[k] = terminated or truncated
-            lap_finished[k] = info.get("lap_finished", False)
-        return observations, rewards, finished, lap_finished
+            reached[k] = info.get("lap_finished", False)
+        return observations, rewards, finished, reached
 
     def close(self) -> None:
         """Close every environment and give their memory back."""

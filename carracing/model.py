@@ -5,8 +5,8 @@
 
 Reads vae/vae.json, rnn/rnn.json and the controller; without a controller all three parts are
 random. `norender` prints a line an episode and their statistics, on gymnasium's own drawing unless
---renderer fast is given. `render` opens a window (the key M shows what M expected of each frame), or
-writes --video out.mp4 or --gif out.gif.
+--renderer fast is given. `render` opens a window (the key M shows what M expected of each frame),
+or writes --video out.mp4 or --gif out.gif.
 """
 
 from kit.command import cli
@@ -28,7 +28,7 @@ from kit.tensors import precision
 from agent import Controllers, RealWorld, load_agent
 from env import make
 from policies import POLICIES
-from world import BATCH, INPUTS, KINDS, MODELS, ROW_BYTES, SEES, Z_KINDS
+from world import BATCH, GOAL, INPUTS, KINDS, MODELS, ROW_BYTES, SEES, Z_KINDS
 
 
 def parse(argv=None):
@@ -47,14 +47,14 @@ def parse(argv=None):
     add("--batch", type=cli.positive_int, default=BATCH, help="episodes played at once in a rank")
     text = "processes that share the episodes (default: one for each core)"
     add("-n", "--num_worker", type=cli.positive_int, help=text)
-    add("--max_length", type=cli.non_negative_int, default=0, help="end episodes here, 0: 1000")
+    add("--max_length", type=cli.non_negative_int, default=0, help="end episodes here, 0: nowhere")
     add("--csv", type=Path, help="write the scores of all episodes here")
     viewer.add_arguments(parser)
     return viewer.check_arguments(cli.parse(parser, argv=argv))
 
 
 def score(args, trial_seeds: np.ndarray, shared: np.ndarray) -> np.ndarray:
-    """Return, length and whether the lap was finished of the trials `shared`: float64 (n, 3)."""
+    """Return, length and whether the goal was reached, of the trials `shared`: float64 (n, 3)."""
     model, parameters = load_agent(args)
     mine = trial_seeds[shared]
     controllers = Controllers(parameters[None].repeat(max(1, len(mine)), 0), args.inputs)
@@ -62,7 +62,7 @@ def score(args, trial_seeds: np.ndarray, shared: np.ndarray) -> np.ndarray:
     world = RealWorld(model, args.renderer, sampled=args.z == "sample")
     returns, lengths = run_rollouts(world, act, mine, args.max_length, args.batch)
     world.close()
-    return np.stack((returns, lengths, np.isin(mine, list(world.laps))), axis=1)
+    return np.stack((returns, lengths, np.isin(mine, list(world.goals))), axis=1)
 
 
 def main(argv=None):
@@ -84,12 +84,12 @@ def main(argv=None):
         rows = ranks.collect(part, args.episodes)
         if ranks.rank:
             return
-        returns, lengths, laps = rows.T
+        returns, lengths, goals = rows.T
         lengths = lengths.astype(int)
         scores.print_trials(returns, lengths, args.seed)
         if args.csv:
             scores.save_csv(args.csv, returns, lengths, args.seed)
-        print(f"laps finished: {laps.mean():.0%}")
+        print(f"{GOAL}: {goals.mean():.0%}")
         print(scores.summary(returns, args.seed))
 
 

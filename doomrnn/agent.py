@@ -16,7 +16,7 @@ from world import BATCH, HIDDEN, HIDDEN_UNITS, INPUTS, SEES, Z_SIZE, C, H, Z, di
 
 
 class Controllers:
-    """K controllers C, each a row of parameters; row by row of a batch another one may act.
+    """K controllers C, each a row of parameters. Each row of a batch may have another one.
 
     One output, tanh of a weighted sum without bias: 1088 weights for [z, c, h] (reference
     doomrnn/model.py). `z_hidden` has a layer of 40 tanh units between: biases, then weights.

@@ -1,9 +1,9 @@
 """The temperature table: agents evolved in dreams of different temperatures, in dream and game.
 
-Reads tf_models/. Trains an agent a temperature in temperatures/tau-<t>/: a first one, the advantage
-of that with advantage.py, and the agent itself, searched along both. Generations are chosen in the
-dream alone, as the paper's agents knew nothing else. Scores the agent in the dream that it was
-evolved in and in the real game, on test seeds. Writes temperatures/table.md, results.json and
+Reads tf_models/. Trains an agent for each temperature in temperatures/tau-<t>/. First comes a first
+agent, then its advantage (advantage.py), then the agent itself, searched along both. Generations
+are chosen in the dream alone, as in the paper. Scores the agent in that dream and in the real game,
+on test seeds. Writes temperatures/table.md, results.json and
 cheating.png: the agent of the lowest temperature, in its dream and in the game.
 
   python -m study.temperatures --preset laptop            six agents, 40 and 60 generations each
@@ -30,7 +30,7 @@ from kit.command import seeds
 from kit.files.weights import load_controller
 from kit.show import pictures
 
-from world import MODELS
+from world import MAX_STEPS, MODELS
 
 PAPER = {  # temperature: dream, game; mean and standard deviation (paper, table 2)
     0.1: ("2086 ± 140", "193 ± 58"),
@@ -72,7 +72,7 @@ def parse(argv=None):
     add("--episodes", type=cli.positive_int, default=300, help="that each is scored on")
     add("--seed", type=cli.non_negative_int, default=0, help="first test seed of the scores")
     add("--seed_start", type=cli.non_negative_int, default=111, help="fixes the evolutions")
-    add("--max_length", type=cli.positive_int, default=2100, help="steps of an episode")
+    add("--max_length", type=cli.positive_int, default=MAX_STEPS, help="steps of an episode")
     add("-n", "--num_worker", type=cli.positive_int, help="processes (default: one a core)")
     add("--models", type=Path, default=MODELS, help="folder of V, M and first latents")
     add("--output", type=Path, default=Path("temperatures"), help="folder of the results")
