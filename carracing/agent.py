@@ -18,6 +18,7 @@ from world import (
     HIDDEN_UNITS,
     INPUTS,
     MAX_STEPS,
+    SCORED,
     SEES,
     STEP_REWARD,
     Z_SIZE,
@@ -110,7 +111,7 @@ class RealWorld:
     def __init__(
         self,
         model: WorldModel,
-        renderer: str = "stock",
+        renderer: str = SCORED,
         patience: int = 0,
         sampled: bool = False,
     ):

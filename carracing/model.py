@@ -28,7 +28,7 @@ from kit.tensors import precision
 from agent import Controllers, RealWorld, load_agent
 from env import make
 from policies import POLICIES
-from world import BATCH, GOAL, INPUTS, KINDS, MODELS, ROW_BYTES, SEES, Z_KINDS
+from world import BATCH, GOAL, INPUTS, KINDS, MODELS, ROW_BYTES, SCORED, SEES, TRAINED, Z_KINDS
 
 
 def parse(argv=None):
@@ -42,7 +42,7 @@ def parse(argv=None):
     add("--z", choices=Z_KINDS, default="mean", help="what of V's z it sees")
     add("--policy", choices=("controller", *POLICIES), default="controller", help="who plays")
     text = "what draws the frames for V; scores are reported on stock"
-    add("--renderer", choices=KINDS, default="stock", help=text)
+    add("--renderer", choices=KINDS, default=SCORED, help=text)
     add("--models", type=Path, default=MODELS, help="folder of V, M and first latents")
     add("--batch", type=cli.positive_int, default=BATCH, help="episodes played at once in a rank")
     text = "processes that share the episodes (default: one for each core)"
@@ -72,7 +72,7 @@ def main(argv=None):
 
         precision.use_threads(usable_cores())
         model, parameters = load_agent(args)
-        large = make("fast", render_mode="rgb_array")
+        large = make(TRAINED, render_mode="rgb_array")
         watch.run(args, model, Controllers(parameters[None], args.inputs), large)
         return
     trial_seeds = seeds.test_seeds(args.seed, args.episodes)

@@ -13,7 +13,8 @@ TITLE = "CarRacing"
 
 # The game, as env.py makes it.
 ENV_ID = "CarRacing-v3"
-KINDS = ("stock", "fast")  # how it is drawn; scores are reported on the first
+SCORED, TRAINED = "stock", "fast"  # how it is drawn for scores, and for training
+KINDS = (SCORED, TRAINED)
 FPS = 50  # the game's own
 MAX_STEPS = 1000  # CarRacing-v3's registration
 STEP_REWARD = -0.1  # of a step that touches no new tile
