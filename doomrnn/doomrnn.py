@@ -1,4 +1,4 @@
-"""The dream of DoomTakeCover: M plays the game, V draws it. The environment that C trains in.
+"""The dream of DoomTakeCover: M predicts the game, V draws it. C trains in this environment.
 
 Reads tf_models/{vae,rnn,initial_z}.json; writes nothing. `python doomrnn.py` lets a person play
 in the dream: LEFT and RIGHT move, UP and DOWN change the temperature, Enter starts again, Escape

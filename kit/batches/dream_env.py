@@ -1,9 +1,9 @@
 """A dream as gymnasium environments, a batch or a single one, for any agent library.
 
-A dream is a world of rollout.py (`start`, `step`, `keep`, `observation`) that also has
+A dream is a world of kit/batches/rollout.py (`start`, `step`, `keep`, `observation`) that also has
 
   terminated     bool (B,), of the last step: the episode's own end, not the clock's
-  info()         arrays (B,) that are told of the last step, by their names; {} where there are none
+  info()         arrays (B,) about the last step, by name; {} where there are none
 
 Row i of the batch is the single environment with the same seed, bit for bit, over all its episodes.
 """
@@ -37,7 +37,7 @@ class DreamVectorEnv(VectorEnv):
         self.single_observation_space = observation_space(dream)
         self.single_action_space = action_space
         self._ended = np.zeros(num_envs, bool)
-        # Each row has a generator of its own for the seeds of its later episodes.
+        # Each row has a separate generator for the seeds of its later episodes.
         self._generators = [np.random.default_rng() for _ in range(num_envs)]
         self._set_spaces()
 

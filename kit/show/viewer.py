@@ -1,4 +1,4 @@
-"""A place for pictures that follow each other: a window, or video files that need no screen."""
+"""Show a sequence of pictures: in a window, or in video files that need no screen."""
 
 import argparse
 import contextlib
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check_arguments(args: argparse.Namespace) -> argparse.Namespace:
-    """UserError where render or norender leaves undone what another flag asks for."""
+    """UserError where a flag asks for something that render or norender does not do."""
     if args.mode == "render":
         policy = {f"--policy {args.policy}": args.policy != "controller"}
         asked, other = {"--csv": args.csv} | policy, "norender"
@@ -132,7 +132,7 @@ class Videos:
         return True
 
     def hold(self, picture: np.ndarray, frames: int) -> bool:
-        """Nothing: whoever watches a file can stop it."""
+        """Do nothing: a video player can pause."""
         return True
 
     def close(self) -> None:
