@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Record the random policy on every core: bash extract.bash [--preset smoke|laptop|paper] [flags of extract.py]
 set -euo pipefail
-cd "$(dirname "$0")"
+CDPATH="" cd -- "$(dirname -- "$0")"
 [ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }
 workers=${WORKERS:-$(nproc)}
 export OMP_NUM_THREADS=1  # not before nproc, which would then count 1
