@@ -1,4 +1,4 @@
-"""setup.bash, sourced as people do: twice at once, from anywhere, moved, linked, by another user."""
+"""setup.bash, sourced as people do: two at once, from anywhere, moved, linked, by others."""
 
 import os
 import shutil
