@@ -146,18 +146,18 @@ gymnasium.register(
 
 
 def main(argv=None):
-    import play  # it imports this module
+    import play_dream  # it imports this module
 
     parser = cli.parser(__doc__)
     parser.add_argument("--vae", default="tf_models/vae.json", help="weights of V")
     parser.add_argument("--rnn", default="tf_models/rnn.json", help="weights of M")
     parser.add_argument("--initial_z", default="tf_models/initial_z.json", help="first latents")
-    play.add_arguments(parser)
+    play_dream.add_arguments(parser)
     args = cli.parse(parser, argv=argv)
     from vae import VAE  # here, because programs that only dream need no V
 
     dream = load_dream(args.rnn, args.initial_z, temperature=args.temperature)
-    lengths = play.play(dream, VAE(Z_SIZE).load(args.vae).decode, args)
+    lengths = play_dream.play(dream, VAE(Z_SIZE).load(args.vae).decode, args)
     if not lengths:
         print("no episode was finished")
     else:

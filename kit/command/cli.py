@@ -25,8 +25,13 @@ from kit.command import errors, interrupts
 from kit.command.errors import FAULTS, exit_status, origin, say, sentence
 
 Presets = Mapping[str, Mapping[str, object]]
-# What libraries say when they are loaded: nothing, unless the user wants to hear it.
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
+# What libraries say when they are loaded: nothing, unless the user wants to hear it. And OpenCV has
+# frames here that are too small to share; other cores have other ranks.
+DEFAULTS = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "PYGAME_HIDE_SUPPORT_PROMPT": "1",
+    "OPENCV_FOR_THREADS_NUM": "1",
+}
 
 
 def begin() -> None:
@@ -37,8 +42,9 @@ def begin() -> None:
     """
     sys.excepthook = errors.report
     sys.unraisablehook = errors.report_lost
-    for name, value in QUIET.items():
+    for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    os.environ["MPLBACKEND"] = "agg"  # figures go to files; a bad name here would be a traceback
 
 
 def run(main: Callable[[], object]) -> None:

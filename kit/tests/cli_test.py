@@ -1,6 +1,7 @@
 """Flags, presets, one-sentence errors, seeds, and bars."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -97,6 +98,15 @@ def test_ctrl_c_in_an_import_is_a_sentence_where_python_wraps_it_too():
     code += "class A:\n def __set_name__(self, *_): raise KeyboardInterrupt\nclass B: a = A()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (130, "-c: interrupted\n")
+
+
+def test_a_command_draws_into_files_whatever_backend_is_asked_for():
+    code = "from kit.command import cli\ncli.begin()\n"
+    code += "def main():\n import matplotlib, cv2\n"
+    code += " print(matplotlib.get_backend(), cv2.getNumThreads())\ncli.run(main)"
+    asked = os.environ | {"MPLBACKEND": "nonsense"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=asked)
+    assert (done.returncode, done.stdout.lower()) == (0, "agg 1\n")
 
 
 def test_existing_file(tmp_path):
