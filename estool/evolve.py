@@ -234,7 +234,10 @@ def _generation(now: state.State, evaluator: Evaluator, scalars: Scalars, start:
     fitness = returns.min(1) if settings["batch_mode"] == "min" else returns.mean(1)  # (N,)
     steps = lengths.mean(1)  # (N,)
     if not np.isfinite(fitness).all():
-        raise UserError("an episode's return is NaN or infinite: give a smaller --sigma_init")
+        raise UserError(
+            "an episode's return is NaN or infinite: its environment rewards that, or controllers "
+            "as large as --sigma_init makes them led it there"
+        )
     telling = time.perf_counter()
     strategy.tell(fitness)
     now.means = [*now.means, strategy.current_param()][-settings["average"] :]

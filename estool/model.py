@@ -21,6 +21,7 @@ import numpy as np
 
 from estool import agents
 from estool.policy import Controllers
+from kit.batches import checked
 from kit.command import mpi, seeds
 from kit.command.errors import UserError
 from kit.files import scores
@@ -91,6 +92,7 @@ def show(game, env, parameters, seed: int, viewer, limit: int) -> tuple[float, i
     while going and not done and (limit < 1 or steps < limit):
         going = viewer.show(picture(env))
         observation = np.asarray(seen, np.float64)[None]
+        checked.finite(env, observation)
         if game.time_factor > 0:
             observation = np.column_stack((observation, [steps / game.time_factor]))
         seen, reward, terminated, truncated, _ = env.step(controllers.act(observation, row)[0])

@@ -52,6 +52,11 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def is_first() -> bool:
+    """Whether this process is rank 0, or the only one: who speaks for all."""
+    return _variable(RANK_VARIABLES) in (None, "0")
+
+
 class Ranks:
     """One process without MPI: what the code sees that runs in one or in many.
 
@@ -202,9 +207,9 @@ def _end_all(error: BaseException, rank: int, size: int) -> None:
     They may be waiting for this one, so that an ordinary exit would wait for them for ever.
     """
     status, name = exit_status(error), Path(sys.argv[0]).name
+    # All ranks may have met the same bad file or fault: let rank 0 say so once and end the rest.
+    time.sleep(rank and 1 + 0.1 * rank)
     if isinstance(error, (KeyboardInterrupt, *FAULTS)):
-        # All ranks may have met the same bad file: let rank 0 say so once and end the rest.
-        time.sleep(rank and 1 + 0.1 * rank)
         text = f"{name}: {sentence(error)}\n"
         if rank:
             text = f"{_name(rank, size)}: {text}"
