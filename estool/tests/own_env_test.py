@@ -80,7 +80,7 @@ def test_one_that_is_right_is_played():
         ({"result": (np.zeros(1), *GOOD[1:])}, r"step returned array\(\[0.\]\), expected an obs"),
         (
             {"result": (ZEROS, np.ones(1), *GOOD[2:])},
-            r"step returned array\(\[1.\]\), .* as reward",
+            r"step returned array\(\[1.\]\), .* reward",
         ),
         ({"result": (ZEROS, np.nan, *GOOD[2:])}, "step returned nan, expected a finite number"),
         ({"result": (ZEROS, None, *GOOD[2:])}, "step returned None, expected a finite number"),
