@@ -11,7 +11,7 @@ from estool import games
 from estool.policy import ACTIVATIONS, OUTPUTS, Controllers
 from kit.batches.lockstep import LONG, GymWorld
 from kit.batches.rollout import run_rollouts
-from kit.command import cli, memory, mpi
+from kit.command import cli, launch, memory
 from kit.command.errors import UserError, say
 
 BATCH = 32  # episodes at once in a rank
@@ -100,7 +100,7 @@ class Rollouts:
                 what = f"{count} environments at once"
                 memory.require(ENVIRONMENT_BYTES * count, what, "--batch")
             env = self._game.make_batch(count, shaped)
-            if self._max_length < 1 and mpi.is_first():
+            if self._max_length < 1 and launch.is_first():
                 env.long = _say_long
             world = self._worlds[shaped] = GymWorld(env, self._game.time_factor)
         return world

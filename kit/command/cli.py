@@ -40,6 +40,7 @@ def begin() -> None:
     For scripts that are run, not imported. Called first, because Ctrl-C often comes while
     TensorFlow is loaded.
     """
+    _open_streams()
     sys.excepthook = errors.report
     sys.unraisablehook = errors.report_lost
     for name, value in DEFAULTS.items():
@@ -53,15 +54,16 @@ def run(main: Callable[[], object]) -> None:
     So do SIGTERM, and what the system refuses: a file (OSError) or memory.
     """
     begin()
-    sys.stdout.reconfigure(line_buffering=True)  # a log file shows a line when it is printed
+    # A log file shows a line when it is printed, in an encoding that may not have its characters.
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     interrupts.raise_on_signals()
     interrupts.end_with_parent()
     try:
         main()
         interrupts.leave_at_once(130)  # all is done, but a script that goes on from here is to end
-    except BrokenPipeError:  # `python model.py ... | head`: the reader has seen enough
+    except BrokenPipeError:  # `python model.py ... | head`
         _forget_output()
-        sys.exit(141)
+        sys.exit(errors.READER_GONE)
     except BaseException as error:
         cause = origin(error)
         if not isinstance(cause, (KeyboardInterrupt, *FAULTS)):
@@ -79,6 +81,17 @@ def exit_with(message: object, status: int) -> None:
         _forget_output()
     say(message)
     sys.exit(status)
+
+
+def _open_streams() -> None:
+    """Standard streams that were closed (`train.py >&-`) go nowhere: no file gets their numbers."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
 
 
 def _forget_output() -> None:
