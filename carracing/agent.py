@@ -8,7 +8,7 @@ from kit.batches.rollout import run_rollouts
 from kit.batches.rows import RowNoise, take_rows
 from kit.files.weights import load_controller, load_initial_z
 
-from env import CarRacingBatch
+from env import Environments
 from rnn import MDNRNN, FastStep, Rows, expected_z
 from vae import VAE
 from world import (
@@ -18,6 +18,7 @@ from world import (
     HIDDEN_UNITS,
     INPUTS,
     MAX_STEPS,
+    SCORED,
     SEES,
     STEP_REWARD,
     Z_SIZE,
@@ -100,7 +101,7 @@ class RealWorld:
     observation: float32 (B, Z + 2H), [z, c, h]; z is V's mean, or with `sampled` a sample, as in
     the paper, by noise that the row's seed fixes. M advances after each action. A row's company
     does not change its last bit.
-    laps: the seeds of all episodes that ended with a whole lap
+    goals: the seeds of all episodes that reached the game's goal, a whole lap
 
     With `patience` N, a row that has touched no new tile for N steps ends there, and its last
     reward is charged the steps that it leaves out, as if it stood still until `max_length`: 0.1
@@ -110,7 +111,7 @@ class RealWorld:
     def __init__(
         self,
         model: WorldModel,
-        renderer: str = "stock",
+        renderer: str = SCORED,
         patience: int = 0,
         sampled: bool = False,
     ):
@@ -118,11 +119,11 @@ class RealWorld:
         self._sampled = sampled
         self._rows = Rows(FastStep(model.rnn))
         self._noise = RowNoise(0, Z_SIZE)
-        self._games = CarRacingBatch(renderer)
+        self._games = Environments(renderer)
         self._slots = np.empty(0, np.int64)  # the game of each row
         self._seeds = np.empty(0, np.int64)
         self._age, self._waited = np.empty(0, np.int64), np.empty(0, np.int64)
-        self.laps: set[int] = set()
+        self.goals: set[int] = set()
         self.observation = np.empty((0, Z_SIZE + 2 * HIDDEN), np.float32)
         self.frames = np.empty((0, 64, 64, 3), np.uint8)
 
@@ -144,8 +145,8 @@ class RealWorld:
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Advance every row by actions (B, 3): reward float64 (B,), done bool (B,)."""
-        self.frames, rewards, done, lapped = self._games.step(actions, self._slots)
-        self.laps.update(self._seeds[lapped].tolist())
+        self.frames, rewards, done, reached = self._games.step(actions, self._slots)
+        self.goals.update(self._seeds[reached].tolist())
         self._rows.advance(self.observation[:, Z], actions)
         self.observation[:, Z] = self._encode(self.frames, self._noise.next()[1])
         self.observation[:, C], self.observation[:, H] = self._rows.c, self._rows.h

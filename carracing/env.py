@@ -99,7 +99,7 @@ def make(kind: str = "fast", render_mode: str | None = None) -> gymnasium.Env:
     raise UserError(f"environment kind is {kind!r}, expected one of {', '.join(KINDS)}")
 
 
-class CarRacingBatch:
+class Environments:
     """Many environments side by side, stepped in turn; rows that finished can be left out.
 
     A fast environment holds 21 MB, a stock one 5. Environments are made when first needed and
@@ -129,7 +129,7 @@ class CarRacingBatch:
         """One step of each of `rows` (default: rows 0..len(actions)-1) with its action.
 
         Args: actions (A, 3) float32. Returns observations (A, 64, 64, 3) uint8, rewards (A,)
-        float64, finished (A,) bool (terminated or 1000 steps over), lap_finished (A,) bool (the
+        float64, finished (A,) bool (terminated or 1000 steps over), reached (A,) bool (a whole
         lap is why it terminated). Rows are never reset by themselves.
         """
         actions = np.asarray(actions, np.float32)
@@ -137,13 +137,13 @@ class CarRacingBatch:
         observations = np.empty((len(actions), SIZE, SIZE, 3), np.uint8)
         rewards = np.empty(len(actions))
         finished = np.zeros(len(actions), bool)
-        lap_finished = np.zeros(len(actions), bool)
+        reached = np.zeros(len(actions), bool)
         for k, (row, action) in enumerate(zip(rows, actions, strict=True)):
             step = self._envs[row].step(action)
             observations[k], rewards[k], terminated, truncated, info = step
             finished[k] = terminated or truncated
-            lap_finished[k] = info.get("lap_finished", False)
-        return observations, rewards, finished, lap_finished
+            reached[k] = info.get("lap_finished", False)
+        return observations, rewards, finished, reached
 
     def close(self) -> None:
         """Close every environment and give their memory back."""

@@ -29,7 +29,7 @@ from kit.tensors import precision
 from agent import Controllers, RealWorld, load_agent
 from env import make
 from policies import POLICIES
-from world import BATCH, INPUTS, KINDS, MODELS, ROW_BYTES, SEES, Z_KINDS
+from world import BATCH, GOAL, INPUTS, KINDS, MODELS, ROW_BYTES, SCORED, SEES, TRAINED, Z_KINDS
 
 
 def parse(argv=None):
@@ -43,19 +43,19 @@ def parse(argv=None):
     add("--z", choices=Z_KINDS, default="mean", help="what of V's z it sees")
     add("--policy", choices=("controller", *POLICIES), default="controller", help="who plays")
     text = "what draws the frames for V; scores are reported on stock"
-    add("--renderer", choices=KINDS, default="stock", help=text)
+    add("--renderer", choices=KINDS, default=SCORED, help=text)
     add("--models", type=Path, default=MODELS, help="folder of V, M and first latents")
     add("--batch", type=cli.positive_int, default=BATCH, help="episodes played at once in a rank")
     text = "processes that share the episodes (default: one for each core)"
     add("-n", "--num_worker", type=cli.positive_int, help=text)
-    add("--max_length", type=cli.non_negative_int, default=0, help="end episodes here, 0: 1000")
+    add("--max_length", type=cli.non_negative_int, default=0, help="end episodes here, 0: nowhere")
     add("--csv", type=Path, help="write the scores of all episodes here")
     viewer.add_arguments(parser)
     return viewer.check_arguments(cli.parse(parser, argv=argv))
 
 
 def score(args, trial_seeds: np.ndarray, shared: np.ndarray) -> np.ndarray:
-    """Return, length and whether the lap was finished of the trials `shared`: float64 (n, 3)."""
+    """Return, length and whether the goal was reached, of the trials `shared`: float64 (n, 3)."""
     model, parameters = load_agent(args)
     mine = trial_seeds[shared]
     controllers = Controllers(parameters[None].repeat(max(1, len(mine)), 0), args.inputs)
@@ -63,7 +63,7 @@ def score(args, trial_seeds: np.ndarray, shared: np.ndarray) -> np.ndarray:
     world = RealWorld(model, args.renderer, sampled=args.z == "sample")
     returns, lengths = run_rollouts(world, act, mine, args.max_length, args.batch)
     world.close()
-    return np.stack((returns, lengths, np.isin(mine, list(world.laps))), axis=1)
+    return np.stack((returns, lengths, np.isin(mine, list(world.goals))), axis=1)
 
 
 def main(argv=None):
@@ -73,7 +73,7 @@ def main(argv=None):
 
         precision.use_threads(usable_cores())
         model, parameters = load_agent(args)
-        large = make("fast", render_mode="rgb_array")
+        large = make(TRAINED, render_mode="rgb_array")
         watch.run(args, model, Controllers(parameters[None], args.inputs), large)
         return
     trial_seeds = seeds.test_seeds(args.seed, args.episodes)
@@ -85,12 +85,12 @@ def main(argv=None):
         rows = ranks.collect(part, args.episodes)
         if ranks.rank:
             return
-        returns, lengths, laps = rows.T
+        returns, lengths, goals = rows.T
         lengths = lengths.astype(int)
         scores.print_trials(returns, lengths, args.seed)
         if args.csv:
             scores.save_csv(args.csv, returns, lengths, args.seed)
-        print(f"laps finished: {laps.mean():.0%}")
+        print(f"{GOAL}: {goals.mean():.0%}")
         print(scores.summary(returns, args.seed))
 
 

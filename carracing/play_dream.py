@@ -13,7 +13,7 @@ from kit.command import cli
 from kit.show import panels, pictures
 from kit.show.viewer import ENTER, open_viewer
 
-from world import FPS, TEMPERATURE, TITLE
+from world import ACTION_LOW, ACTION_NAMES, FPS, TEMPERATURE, TITLE
 
 SIDE = 640  # pixels of the enlarged 64x64 picture
 BRAKE = 0.8  # of the key, as in play.py
@@ -54,7 +54,7 @@ def play_episode(dream, decode, window, seed, limit):
     """One dream. Returns whether the window is still open, and whether the dream came to an end."""
     dream.keep(np.empty(0, np.int64))
     dream.start([seed])
-    done, open_ = False, window.show(draw(dream, decode, (0, 0, 0)))
+    done, open_ = False, window.show(draw(dream, decode, np.zeros(len(ACTION_NAMES))))
     while open_ and not done and dream.age[0] < limit and not window.pressed & ENTER:
         warmer = bool(window.pressed & PLUS) - bool(window.pressed & MINUS)
         dream.temperature = max(LOWEST, round(dream.temperature + STEP * warmer, 2))
@@ -71,13 +71,14 @@ def draw(dream, decode, action) -> np.ndarray:
     numbers = (f"step {dream.age[0]}", f"temperature {dream.temperature:.2f}")
     return panels.below(
         panels.enlarge(frame, SIDE),
-        panels.beside(*action_meters(action, SIDE // 3)),
+        panels.beside(*action_meters(action, SIDE // len(ACTION_NAMES))),
         panels.text_bar(numbers, SIDE),
     )
 
 
 def action_meters(action, width: int) -> Iterator[np.ndarray]:
-    """The three parts of an action as bars."""
-    yield panels.meter("steer", action[0], width, low=-1)
-    yield panels.meter("gas", action[1], width, colour=panels.GREEN)
-    yield panels.meter("brake", action[2], width, colour=panels.RED)
+    """The parts of an action as bars."""
+    colours = (panels.BLUE, panels.GREEN, panels.RED, panels.YELLOW)
+    for index, (name, low) in enumerate(zip(ACTION_NAMES, ACTION_LOW, strict=True)):
+        colour = colours[index % len(colours)]
+        yield panels.meter(name, action[index], width, low=min(0.0, low), colour=colour)

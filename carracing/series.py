@@ -29,7 +29,7 @@ from kit.files.atomic import read_json, write_json
 from kit.tensors import precision
 
 from vae import VAE
-from world import ACTION_SHAPE, NAME, Z_SIZE
+from world import ACTION_SHAPE, MAX_STEPS, NAME, Z_SIZE
 
 NAMES = ("mu", "logvar", "action")  # of the arrays
 PART = 50  # recordings encoded between two saves
@@ -46,7 +46,7 @@ def parse(argv=None):
     add(
         "--max_files", type=cli.non_negative_int, default=10_000, help="recordings a folder, 0: all"
     )
-    add("--frames", type=cli.positive_int, default=1000, help="of an episode")
+    add("--frames", type=cli.positive_int, default=MAX_STEPS, help="of an episode")
     add("--batch", type=cli.positive_int, default=256, help="frames encoded at once")
     add("--precision", choices=precision.CHOICES, default="auto", help="of V's layers")
     add("--vae", type=cli.existing_file, default=Path("tf_vae/vae.json"), help="weights of V")

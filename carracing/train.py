@@ -27,7 +27,20 @@ from pathlib import Path
 from estool import evolve, sizes
 from kit.command import mpi
 
-from world import BATCH, INPUTS, KINDS, MAX_STEPS, MODELS, NAME, ROW_BYTES, SEES, SOLVED, Z_KINDS
+from world import (
+    BATCH,
+    INPUTS,
+    KINDS,
+    MAX_STEPS,
+    MODELS,
+    NAME,
+    ROW_BYTES,
+    SCORED,
+    SEES,
+    SOLVED,
+    TRAINED,
+    Z_KINDS,
+)
 
 PRESETS = {
     "smoke": {
@@ -39,7 +52,7 @@ PRESETS = {
     }
     | {"eval_episodes": 4, "precision": "float32"},
     "laptop": {"generations": 90, "num_episode": 4, "patience": 75}
-    | {"eval_steps": 10, "eval_episodes": 64, "eval_renderer": "fast"},
+    | {"eval_steps": 10, "eval_episodes": 64, "eval_renderer": TRAINED},
     # reference carracing/train.py: about 1800 generations, trained on stock, in float32
     "paper": {"generations": 1800, "renderer": "stock", "precision": "float32", "z": "sample"},
 }
@@ -51,10 +64,10 @@ def parse(argv=None):
     add = parser.add_argument
     add("--inputs", choices=INPUTS, default=SEES, help="what the controller sees")
     add("--z", choices=Z_KINDS, default="mean", help="what of V's z it sees; the paper: a sample")
-    add("--renderer", choices=KINDS, default="fast", help="what draws the candidates' episodes")
+    add("--renderer", choices=KINDS, default=TRAINED, help="what draws the candidates' episodes")
     add("--max_length", type=cli.positive_int, default=MAX_STEPS, help="steps of an episode")
     text = "what draws the episodes that score the mean"
-    add("--eval_renderer", choices=KINDS, default="stock", help=text)
+    add("--eval_renderer", choices=KINDS, default=SCORED, help=text)
     text = "end training rollouts without a new tile for so many steps; 0: never"
     add("--patience", type=cli.non_negative_int, default=0, help=text)
     add("--batch", type=cli.positive_int, default=BATCH, help="episodes at once in a rank")

@@ -163,7 +163,7 @@ def draw(moment: Moment, expected: bool) -> np.ndarray:
         frames = {"64x64 crop": moment.crop, "reconstruction by V": moment.drawn}
     parts += [panels.label(panels.enlarge(frames[text], SIDE), text) for text in frames]
     view = panels.beside(*parts)
-    width = view.shape[1] // 4
+    width = view.shape[1] // (1 + len(moment.action))
     numbers = panels.text_bar([f"step {moment.step}", f"score {moment.total:.1f}"], width)
     return panels.below(view, panels.beside(numbers, *action_meters(moment.action, width)))
 
@@ -174,5 +174,5 @@ def _draw_dream(moment, surmise, expected):
     panels.label(view, "dream" if len(frames) == 1 else "what came in the dream")
     if expected:
         panels.label(view, "what M expected", DREAM_SIDE // 2 + 8)
-    meters = panels.beside(*action_meters(moment.action, DREAM_SIDE // 3))
+    meters = panels.beside(*action_meters(moment.action, DREAM_SIDE // len(moment.action)))
     return panels.below(view, meters, panels.text_bar([f"step {moment.step}"], DREAM_SIDE))

@@ -13,16 +13,19 @@ TITLE = "CarRacing"
 
 # The game, as env.py makes it.
 ENV_ID = "CarRacing-v3"
-KINDS = ("stock", "fast")  # how it is drawn; scores are reported on the first
+SCORED, TRAINED = "stock", "fast"  # how it is drawn for scores, and for training
+KINDS = (SCORED, TRAINED)
 FPS = 50  # the game's own
 MAX_STEPS = 1000  # CarRacing-v3's registration
 STEP_REWARD = -0.1  # of a step that touches no new tile
+GOAL = "laps finished"  # what an episode may reach, as scores name it
 SOLVED = 900.0  # mean return of 100 episodes
 
 # V, M and C (paper, appendix A).
 ACTION_SHAPE = (3,)  # steer -1 to 1, gas 0 to 1, brake 0 to 1
 ENDLESS = True  # whether recordings go on after the end of an episode (reference extract.py)
 MODELS = Path()  # the folder of vae/, rnn/ and initial_z/ that are used
+ACTION_NAMES = ("steer", "gas", "brake")
 ACTION_LOW, ACTION_HIGH = np.float32([-1, 0, 0]), np.float32([1, 1, 1])
 Z_SIZE, HIDDEN, MIXTURES = 32, 256, 5  # latents; cells of M's LSTM; normals of a latent's mixture
 HIDDEN_UNITS = 40  # of a controller with a hidden layer (paper, section 3.4)

@@ -146,7 +146,7 @@ gymnasium.register(
 
 
 def main(argv=None):
-    import play_dream  # it imports this module
+    import play_dream  # here, because programs that only dream need no window
 
     parser = cli.parser(__doc__)
     parser.add_argument("--vae", default="tf_models/vae.json", help="weights of V")

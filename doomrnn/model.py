@@ -47,7 +47,7 @@ def parse(argv=None):
     add("--batch", type=cli.positive_int, default=BATCH, help="episodes played at once in a rank")
     text = "processes that share the episodes (default: one for each core)"
     add("-n", "--num_worker", type=cli.positive_int, help=text)
-    add("--max_length", type=cli.non_negative_int, default=0, help="end episodes here, 0: 2100")
+    add("--max_length", type=cli.non_negative_int, default=0, help="end episodes here, 0: nowhere")
     add("--csv", type=Path, help="write the scores of all episodes here")
     viewer.add_arguments(parser)
     return viewer.check_arguments(cli.parse(parser, argv=argv))

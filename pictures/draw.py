@@ -3,7 +3,7 @@
   bash pictures.bash          runs this last, after it has made the strips of the shipped agents
 
 Reads pictures/doom.png (for two frames in the figure) and doomrnn/log/. Writes architecture.png and
-doom_learning.png beside this file. CarRacing's curve is drawn by carracing/curve.py.
+doom_learning.png beside this file. CarRacing's curve is drawn by carracing/study/curves.py.
 """
 
 from kit.command import cli

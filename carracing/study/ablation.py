@@ -4,9 +4,9 @@ Reads vae/, rnn/ and initial_z/. Evolves each agent on the real track with one V
 ablation/<name>/, and scores it on stock gymnasium and test seeds. An untrained M has random
 weights: its h remembers the past, but expects nothing. Writes ablation/table.md and results.json.
 
-  python ablation.py --preset laptop          four agents, 100 generations of 64 x 4 tracks each
-  python ablation.py --rows z zh              only these
-  python ablation.py --rows zh zh-own-tracks zh-whole-episodes zh-sampled      levers
+  python -m study.ablation --preset laptop   four agents, 100 generations of 64 x 4 tracks each
+  python -m study.ablation --rows z zh       only these
+  python -m study.ablation --rows zh zh-own-tracks zh-whole-episodes zh-sampled
 
 Started again it goes on where it stopped.
 """
@@ -25,7 +25,7 @@ from estool.study.variants import CONTROLLER, Place, Variant
 from kit.command import seeds
 from kit.command.errors import UserError
 
-from world import MODELS
+from world import MAX_STEPS, MODELS
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def parse(argv=None):
     add("--patience", type=cli.non_negative_int, default=100, help=text)
     add("--seed", type=cli.non_negative_int, default=0, help="first test seed of the scores")
     add("--seed_start", type=cli.non_negative_int, default=111, help="fixes the evolutions")
-    add("--max_length", type=cli.positive_int, default=1000, help="steps of an episode")
+    add("--max_length", type=cli.positive_int, default=MAX_STEPS, help="steps of an episode")
     add("-n", "--num_worker", type=cli.positive_int, help="processes (default: one a core)")
     add("--models", type=Path, default=MODELS, help="folder of V, M and first latents")
     add("--output", type=Path, default=Path("ablation"), help="folder of the results")

@@ -2,8 +2,8 @@
 
 Reads log/carracing.cma.*.{hist,hist_best,settings}.json. Writes <base>.curve.png beside the last.
 
-  python curve.py log/carracing.cma.16.64
-  python curve.py log/second_round/carracing.cma.4.64 log/carracing.cma.16.64     on one another
+  python -m study.curves log/carracing.cma.16.64
+  python -m study.curves log/second_round/carracing.cma.4.64 log/carracing.cma.16.64
 
 Steps are those of the candidates: without the evaluations, and without what --patience saved. The
 reference's points are those of its released log; it does not say how many steps an episode took,

@@ -220,4 +220,4 @@ def drive(world: RealWorld, act, count: int, report=None, every: int = 25) -> Dr
             report(steps_made)
 
     returns, _ = run_rollouts(world, act, trials, MAX_STEPS, report=look)
-    return Drive(returns, np.isin(trials, list(world.laps)), np.array(seen, np.uint8))
+    return Drive(returns, np.isin(trials, list(world.goals)), np.array(seen, np.uint8))

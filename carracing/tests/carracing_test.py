@@ -197,7 +197,7 @@ def test_finished_laps_are_counted_by_their_seeds(model):
     lapped = world._games._envs[1].unwrapped
     lapped.tile_visited_count = len(lapped.track)
     done = world.step(np.zeros((2, 3), np.float32))[1]
-    assert done.tolist() == [False, True] and world.laps == {8}
+    assert done.tolist() == [False, True] and world.goals == {8}
     world.close()
 
 

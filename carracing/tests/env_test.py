@@ -202,7 +202,7 @@ def test_stock_crop_drops_the_dashboard_and_is_bilinear():
 
 def test_same_seed_gives_the_same_episode_and_another_seed_another():
     def episode(seed):
-        batch = room.CarRacingBatch("fast")
+        batch = room.Environments("fast")
         frames = [batch.reset([seed])]
         action = np.array([[0.1, 0.6, 0]], np.float32)
         frames += [batch.step(action)[0] for _ in range(80)]
@@ -215,7 +215,7 @@ def test_same_seed_gives_the_same_episode_and_another_seed_another():
 
 
 def test_batch_equals_single_environments_with_rows_left_out_and_reset():
-    batch = room.CarRacingBatch("fast")
+    batch = room.Environments("fast")
     seeds, policies = [11, 12, 13], [policies_of_room.RandomPolicy(k) for k in range(3)]
     singles = [room.make("fast") for _ in seeds]
     expected = np.stack([env.reset(seed=s)[0] for env, s in zip(singles, seeds, strict=True)])
@@ -237,7 +237,7 @@ def test_batch_equals_single_environments_with_rows_left_out_and_reset():
 
 
 def test_batch_reports_the_cap_the_lap_and_goes_on_after_the_end():
-    batch = room.CarRacingBatch("fast")
+    batch = room.Environments("fast")
     batch.reset([21, 22, 23])
     still, go = np.zeros(3, np.float32), np.array([0, 0.8, 0], np.float32)
     lapped = batch._envs[1].unwrapped

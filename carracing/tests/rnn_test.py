@@ -10,12 +10,11 @@ import pytest
 from kit.command.errors import UserError
 from kit.tensors.tf import tf
 
-from extract import parse
 from fast.lstm_gradient import Batch, file_variables, loss_and_gradients, losses, training_variables
 from held_out import HeldOut
 from rnn import MDNRNN, FastStep, Rows, mdn_loss, sample_z
 from rnn_data import Series, passes
-from rnn_train import Training
+from rnn_train import Training, parse
 
 
 def small(seed=0):

@@ -4,8 +4,8 @@ Reads tf_models/. Evolves each agent in the real game, not in the dream, with on
 in ablation/<name>/, and scores it on test seeds. An untrained M has random weights: its h remembers
 the past, but expects nothing. Writes ablation/table.md and results.json.
 
-  python ablation.py --preset laptop          six agents, 24 generations of 64 games each
-  python ablation.py --rows z zch             only these
+  python -m study.ablation --preset laptop          six agents, 24 generations of 64 games each
+  python -m study.ablation --rows z zch             only these
 
 Started again it goes on where it stopped.
 """
@@ -23,7 +23,7 @@ from estool.study.variants import CONTROLLER, Place, Variant
 from kit.command import seeds
 from kit.command.errors import UserError
 
-from world import MODELS
+from world import MAX_STEPS, MODELS
 
 FILES = ("vae.json", "rnn.json", "initial_z.json")
 ROWS = {  # name: what C sees, whether M is trained, in words
@@ -63,7 +63,7 @@ def parse(argv=None):
     add("--episodes", type=cli.positive_int, default=300, help="that each is scored on")
     add("--seed", type=cli.non_negative_int, default=0, help="first test seed of the scores")
     add("--seed_start", type=cli.non_negative_int, default=111, help="fixes the evolutions")
-    add("--max_length", type=cli.positive_int, default=2100, help="steps of an episode")
+    add("--max_length", type=cli.positive_int, default=MAX_STEPS, help="steps of an episode")
     add("-n", "--num_worker", type=cli.positive_int, help="processes (default: one a core)")
     add("--models", type=Path, default=MODELS, help="folder of V, M and first latents")
     add("--output", type=Path, default=Path("ablation"), help="folder of the results")

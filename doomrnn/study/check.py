@@ -5,8 +5,8 @@ tf_models/ where nothing has been trained here. Writes check/{record,V,M,dream,C
 check/check.json. It plays episodes of its own, with seeds that nothing else uses, so that all
 numbers are of frames that no training has seen.
 
-  python check.py                     2 minutes on 2 cores
-  python check.py --episodes 400      with half the error
+  python -m study.check                     2 minutes on 2 cores
+  python -m study.check --episodes 400      with half the error
 
 The exit status is 0 where all is good and 1 where a stage is poor. The last line names the one to
 mend first, for what is built on a poor stage cannot be good. A number is poor where it lies beyond

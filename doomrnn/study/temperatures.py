@@ -6,8 +6,8 @@ dream alone, as the paper's agents knew nothing else. Scores the agent in the dr
 evolved in and in the real game, on test seeds. Writes temperatures/table.md, results.json and
 cheating.png: the agent of the lowest temperature, in its dream and in the game.
 
-  python temperatures.py --preset laptop            six agents, 40 and 60 generations each
-  python temperatures.py --temperatures 1.15 1.25   only these
+  python -m study.temperatures --preset laptop            six agents, 40 and 60 generations each
+  python -m study.temperatures --temperatures 1.15 1.25   only these
 
 Started again it goes on where it stopped.
 """
@@ -30,7 +30,7 @@ from kit.command import seeds
 from kit.files.weights import load_controller
 from kit.show import pictures
 
-from world import MODELS
+from world import MAX_STEPS, MODELS
 
 PAPER = {  # temperature: dream, game; mean and standard deviation (paper, table 2)
     0.1: ("2086 ± 140", "193 ± 58"),
@@ -72,7 +72,7 @@ def parse(argv=None):
     add("--episodes", type=cli.positive_int, default=300, help="that each is scored on")
     add("--seed", type=cli.non_negative_int, default=0, help="first test seed of the scores")
     add("--seed_start", type=cli.non_negative_int, default=111, help="fixes the evolutions")
-    add("--max_length", type=cli.positive_int, default=2100, help="steps of an episode")
+    add("--max_length", type=cli.positive_int, default=MAX_STEPS, help="steps of an episode")
     add("-n", "--num_worker", type=cli.positive_int, help="processes (default: one a core)")
     add("--models", type=Path, default=MODELS, help="folder of V, M and first latents")
     add("--output", type=Path, default=Path("temperatures"), help="folder of the results")

@@ -3,7 +3,7 @@
 Reads tf_models/ and a controller; writes walk.png. Of each episode, a line: steps from left to
 right, from wall to wall upwards, a cross where it died.
 
-  python walk.py log/doomrnn.cma.16.64.best.json [seed]
+  python -m study.walk log/doomrnn.cma.16.64.best.json [seed]
 """
 
 from kit.command import cli

@@ -12,11 +12,10 @@ from kit.tensors import precision
 from kit.tensors.tf import tf
 
 import rnn_train
-from extract import parse
 from held_out import HeldOut
 from rnn import MDNRNN
 from rnn_data import Series, passes, streams
-from rnn_train import Training, learning_rate
+from rnn_train import Training, learning_rate, parse
 from world import MAX_STEPS
 
 LENGTHS = [70, 40, 55, 90, 61]

@@ -10,6 +10,7 @@ from kit.command.errors import UserError
 from kit.files import atomic, weights
 
 import advantage
+import agent
 import model
 import train
 from rnn import MDNRNN
@@ -116,8 +117,8 @@ def test_untrained_m_is_random_and_v_the_same(models):
 
 def test_training_in_the_game_plays_the_game(monkeypatch):
     args = train.parse(["--world", "doomreal", "--inputs", "z", "--eval_world", "doomrnn"])
-    world = model.WorldModel.random(1)
-    monkeypatch.setattr(model.WorldModel, "load", lambda _: world)
+    world = agent.WorldModel.random(1)
+    monkeypatch.setattr(agent.WorldModel, "load", lambda _: world)
     played = []
 
     def simulate(world, *rest):

@@ -29,7 +29,9 @@ def test_both_players_are_drawn(tmp_path):
     atomic.write_json(agent, [[0.0] * Controllers.size("zch"), 0.0])
     words = [agent, "7", "--episodes", "2", "--max_length", "30", "--output", picture]
     room = Path(walk.__file__).parents[1]
-    done = subprocess.run([sys.executable, "walk.py", *words], cwd=room, stdout=subprocess.PIPE)
+    done = subprocess.run(
+        [sys.executable, "-m", "study.walk", *words], cwd=room, stdout=subprocess.PIPE
+    )
     said = f"{picture}: the agent 30 steps, blind 30 steps\n"
     assert (done.returncode, done.stdout.decode()) == (0, said)
     assert imageio.imread(picture).shape[1] > 800

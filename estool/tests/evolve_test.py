@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from estool import es, evolve, history, plot, sizes
+from estool.study import toy
 from kit.command import cli, mpi, seeds
 from kit.command.errors import UserError
-
-import toy
 
 BASE = "log/toy.cma.3.6"
 SMALL = ("-n", "1", "--population", "6", "-e", "3", "--eval_steps", "2", "--seed_start", "5")

@@ -78,9 +78,9 @@ def test_shared_memory_is_refused_with_what_there_is_before_anything_starts(monk
     memory.require_shared(61e6, "more of it", "-n", in_all=True)
     for name in ("PMI_RANK", "OMPI_COMM_WORLD_RANK"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(UserError, match="^-n 64: the work needs about 70.4 MB of shared"):
+    with pytest.raises(UserError, match=r"^-n 64: the work needs about 70\.4 MB of shared"):
         mpi.ranks(64).__enter__()
-    with pytest.raises(UserError, match="^-n 1: the work needs about 61 MB of shared"):
+    with pytest.raises(UserError, match=r"^-n 1: the work needs about 61 MB of shared"):
         mpi.ranks(1, shared_bytes=61e6).__enter__()
     monkeypatch.setattr(limits, "shared_memory", lambda: None)  # no Linux
     memory.require_shared(1e12, "anything", "-n")

@@ -3,8 +3,12 @@
 import copy
 import importlib
 import json
+import os
 import re
+import subprocess
 import sys
+import time
+import urllib.request
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -16,12 +20,13 @@ from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from estool import evolve, toy
+from estool import evolve
+from estool.study import toy
 from kit.command import cli, mpi
 from kit.files import recordings
 from kit.files.weights import save_weights
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 NOTEBOOKS = ("plot_training_progress.ipynb", "vae_test.ipynb", "simple_es_example.ipynb")
 SHIPPED = HERE.parent / "doomrnn" / "tf_models" / "vae.json"
 
@@ -175,6 +180,7 @@ def test_training_progress_draws_the_log(tmp_path, game, requirement):
 
 EVOLUTION = """
 import json
+import os
 def curves(axes):
     return {line.get_label(): list(map(float, line.get_ydata())) for line in axes.get_lines()}
 points = [axes.get_lines()[1].get_xydata().tolist() for axes in figure_strip.axes]
@@ -327,3 +333,34 @@ def test_vae_of_carracing_from_recordings_and_from_the_game(tmp_path, vae_module
 def test_an_unknown_room_is_a_sentence(tmp_path):
     notebook = execute(NOTEBOOKS[1], tmp_path, {"ROOM": "doom"})
     assert 'expected "doomrnn" or "carracing", found "doom"' in notebook.metadata["failure"]
+
+
+def test_jupyter_lab_starts_and_lists_the_notebooks(tmp_path):
+    """The command of the README, on a free port and without a browser."""
+    command = [sys.executable, "-m", "jupyter", "lab", str(HERE), "--no-browser", "--allow-root"]
+    command += ["--ServerApp.port=0", "--IdentityProvider.token=", "--ServerApp.log_level=INFO"]
+    environment = os.environ | {"HOME": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as server:
+        try:
+            end = time.monotonic() + 60
+            while not (found := list(tmp_path.glob("jpserver-*.json"))):
+                assert server.poll() is None and time.monotonic() < end
+                time.sleep(0.2)
+            url = json.loads(found[0].read_text())["url"]
+            contents = fetch(f"{url}api/contents", end)
+            names = [entry["name"] for entry in json.loads(contents)["content"]]
+            assert set(NOTEBOOKS) <= set(names)
+            assert b"JupyterLab" in fetch(f"{url}lab", end)
+        finally:
+            server.terminate()
+
+
+def fetch(url, end):
+    """What a server that may still be starting answers, bytes."""
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=20) as answer:
+                return answer.read()
+        except OSError:
+            assert time.monotonic() < end
+            time.sleep(0.2)
