@@ -23,6 +23,7 @@ import numpy as np
 from kit.batches.dream_env import DreamEnv, DreamVectorEnv
 from kit.batches.rows import RowNoise, take_rows
 from kit.files.weights import load_initial_z
+from kit.show import viewer
 
 from rnn import MDNRNN, FastStep, Rows, expected_z, sample_z
 from world import MAX_STEPS, TEMPERATURE, Z_SIZE, discretise
@@ -154,6 +155,7 @@ def main(argv=None):
     parser.add_argument("--initial_z", default="tf_models/initial_z.json", help="first latents")
     play_dream.add_arguments(parser)
     args = cli.parse(parser, argv=argv)
+    viewer.require_screen(viewer.PLAY)
     from vae import VAE  # here, because programs that only dream need no V
 
     dream = load_dream(args.rnn, args.initial_z, temperature=args.temperature)
