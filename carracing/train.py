@@ -40,6 +40,7 @@ from world import (
     SOLVED,
     TRAINED,
     Z_KINDS,
+    weight_files,
 )
 
 PRESETS = {
@@ -112,7 +113,9 @@ def main(argv=None):
         rollouts, size = make_rollouts(args)
         names = ("inputs", "z", "renderer", "max_length", "eval_renderer", "patience", "precision")
         settings = {name: getattr(args, name) for name in names}
-        evolve.run(args, ranks, NAME, size, rollouts, settings, SOLVED)
+        evolve.run(
+            args, ranks, NAME, size, rollouts, settings, SOLVED, None, weight_files(args.models)
+        )
 
 
 if __name__ == "__main__":

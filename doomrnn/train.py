@@ -36,6 +36,7 @@ from world import (
     SHARED_BYTES,
     TEMPERATURE,
     WORLDS,
+    weight_files,
 )
 
 PRESETS = {
@@ -154,7 +155,9 @@ def main(argv=None):
         settings = {name: getattr(args, name) for name in (*names, "precision")}
         settings["along"] = [str(path) for path in args.along]
         along = functools.partial(find_directions, args) if args.components else None
-        evolve.run(args, ranks, NAME, size, rollouts, settings, directions=along)
+        evolve.run(
+            args, ranks, NAME, size, rollouts, settings, None, along, weight_files(args.models)
+        )
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from kit.batches import checked
 from kit.command import mpi, seeds
 from kit.command.errors import UserError
 from kit.files import scores
+from kit.files.pairing import settings_beside
 from kit.files.weights import load_controller
 from kit.show import viewer
 
@@ -51,10 +52,7 @@ def parse(argv=None):
 
 def load(args) -> tuple:
     """The game and the agent's parameters (P,)."""
-    saved = None
-    if args.agent:
-        base = args.agent.name.removesuffix(".json").removesuffix(".best")
-        saved = args.agent.with_name(f"{base}.settings.json")
+    saved = settings_beside(args.agent) if args.agent else None
     game = agents.chosen_game(args, saved)
     size = game.policy().num_params
     if args.agent:
