@@ -29,7 +29,6 @@ from world import (
     H,
     Z,
     squash_action,
-    weight_files,
 )
 
 OUTPUTS = ACTION_SHAPE[0]  # of the controller
@@ -186,6 +185,11 @@ class RealWorld:
 def simulate(world, controllers: Controllers, seeds: np.ndarray, max_length=None, batch=BATCH):
     """Episode k is controller k's, with seeds[k]: returns float64 (K,), lengths int64 (K,)."""
     return run_rollouts(world, controllers.act, seeds, max_length, batch)
+
+
+def weight_files(folder: Path) -> dict[str, Path]:
+    """The files of V and M in a folder of MODELS."""
+    return {"vae": folder / "vae" / "vae.json", "rnn": folder / "rnn" / "rnn.json"}
 
 
 def load_agent(args) -> tuple[WorldModel, np.ndarray]:

@@ -40,7 +40,6 @@ from world import (
     SOLVED,
     TRAINED,
     Z_KINDS,
-    weight_files,
 )
 
 PRESETS = {
@@ -111,6 +110,8 @@ def main(argv=None):
     smaller = "-n/--num_worker or --batch"
     with mpi.ranks(args.num_worker, args.rank_timeout, rank_bytes(args), smaller) as ranks:
         rollouts, size = make_rollouts(args)
+        from agent import weight_files  # which has loaded TensorFlow by now
+
         names = ("inputs", "z", "renderer", "max_length", "eval_renderer", "patience", "precision")
         settings = {name: getattr(args, name) for name in names}
         evolve.run(

@@ -67,8 +67,3 @@ def squash_action(raw: np.ndarray) -> np.ndarray:
     squashed[..., 1] = (squashed[..., 1] + 1) / 2
     squashed[..., 2] = np.clip(squashed[..., 2], 0, 1)
     return squashed.astype(np.float32)
-
-
-def weight_files(folder: Path) -> dict[str, Path]:
-    """The files of V and M in a folder of MODELS."""
-    return {"vae": folder / "vae" / "vae.json", "rnn": folder / "rnn" / "rnn.json"}

@@ -26,7 +26,6 @@ from world import (
     H,
     Z,
     discretise,
-    weight_files,
 )
 
 
@@ -158,6 +157,11 @@ def make_world(kind: str, model: WorldModel, temperature: float, precision: str 
     if kind == "doomreal":
         return RealWorld(model)
     return Dream(FastStep(model.rnn, precision), model.initial_z, temperature)
+
+
+def weight_files(folder: Path) -> dict[str, Path]:
+    """The files of V and M in a folder of MODELS."""
+    return {"vae": folder / "vae.json", "rnn": folder / "rnn.json"}
 
 
 def load_agent(args) -> tuple[WorldModel, np.ndarray]:

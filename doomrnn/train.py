@@ -36,7 +36,6 @@ from world import (
     SHARED_BYTES,
     TEMPERATURE,
     WORLDS,
-    weight_files,
 )
 
 PRESETS = {
@@ -151,6 +150,8 @@ def main(argv=None):
     own, shared = rank_bytes(args)
     with mpi.ranks(args.num_worker, args.rank_timeout, own, smaller, shared) as ranks:
         rollouts, size = make_rollouts(args)
+        from agent import weight_files  # which has loaded TensorFlow by now
+
         names = ("inputs", "components", "world", "temperature", "max_length", "eval_world")
         settings = {name: getattr(args, name) for name in (*names, "precision")}
         settings["along"] = [str(path) for path in args.along]

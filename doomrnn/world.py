@@ -65,8 +65,3 @@ def discretise(action: np.ndarray) -> np.ndarray:
     """
     action = np.asarray(action, np.float32)
     return (action > _THIRD).astype(np.float32) - (action < -_THIRD)
-
-
-def weight_files(folder: Path) -> dict[str, Path]:
-    """The files of V and M in a folder of MODELS."""
-    return {"vae": folder / "vae.json", "rnn": folder / "rnn.json"}

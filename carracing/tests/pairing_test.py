@@ -6,8 +6,8 @@ from pathlib import Path
 from kit.files import pairing
 
 import model
-from agent import load_agent
-from world import MODELS, weight_files
+from agent import load_agent, weight_files
+from world import MODELS
 
 ROOM = Path(__file__).parents[1]
 AGENT = ROOM / "log/carracing.cma.16.64.best.json"
