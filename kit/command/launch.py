@@ -145,7 +145,8 @@ def unlink_shared_memory() -> None:
     rank may still be waiting for another one to open it.
     """
     with contextlib.suppress(OSError):  # no Linux
-        lines = Path("/proc/self/maps").read_text().splitlines()
+        # as the file system has it: a path may have characters that the locale has not
+        lines = os.fsdecode(Path("/proc/self/maps").read_bytes()).splitlines()
         for path in {line.split()[-1] for line in lines if "/mpich_shm_" in line}:
             Path(path).unlink(missing_ok=True)
     for path in Path(SHARED).glob("mpich_shm_*"):

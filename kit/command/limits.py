@@ -52,7 +52,7 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
     """The folders of this process's groups and of those above."""
     mounted = root / "sys/fs/cgroup"
     try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
+        lines = os.fsdecode((root / "proc/self/cgroup").read_bytes()).splitlines()
     except OSError:
         return  # no Linux
     for line in lines:
