@@ -40,6 +40,7 @@ def begin() -> None:
     For scripts that are run, not imported. Called first, because Ctrl-C often comes while
     TensorFlow is loaded.
     """
+    _use_utf8()
     _open_streams()
     sys.excepthook = errors.report
     sys.unraisablehook = errors.report_lost
@@ -81,6 +82,16 @@ def exit_with(message: object, status: int) -> None:
         _forget_output()
     say(message)
     sys.exit(status)
+
+
+def _use_utf8() -> None:
+    """Start once more in UTF-8 mode where the path of this Python needs it and the locale has none.
+
+    TensorFlow, psutil and others take paths for UTF-8 and would not find their own libraries.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and not (sys.prefix + __file__).isascii():
+        arguments = [sys.executable, *sys.orig_argv[1:]]
+        os.execve(sys.executable, arguments, os.environ | {"PYTHONUTF8": "1"})
 
 
 def _open_streams() -> None:

@@ -1,13 +1,13 @@
 """Memory: how much there is, and a sentence before the work where that is too little."""
 
-import psutil
-
 from kit.command import limits
 from kit.command.errors import UserError
 
 
 def available() -> int:
     """Bytes that this process can still have: of the machine, and of its container or job."""
+    import psutil  # here, because it cannot be loaded before cli.begin has seen to the encoding
+
     return min(psutil.virtual_memory().available, limits.memory_left())
 
 
