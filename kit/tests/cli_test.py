@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -107,6 +108,22 @@ def test_a_command_draws_into_files_whatever_backend_is_asked_for():
     asked = os.environ | {"MPLBACKEND": "nonsense"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=asked)
     assert (done.returncode, done.stdout.lower()) == (0, "agg 1\n")
+
+
+def test_in_a_path_that_the_locale_has_no_characters_for_a_command_takes_utf8(tmp_path):
+    root = Path(cli.__file__).parents[2]
+    (tmp_path / "é").symlink_to(root)
+    code = "import sys\nfrom kit.command import cli\ncli.begin()\n"
+    code += "import psutil\nprint(sys.getfilesystemencoding(), sys.argv[1])"
+    asked = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for path, expected in ((tmp_path / "é", "utf-8 é\n"), (root, "ascii é\n")):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "é"],
+            cwd=tmp_path,
+            capture_output=True,
+            env=asked | {"PYTHONPATH": str(path)},
+        )
+        assert (done.stdout.decode(), done.stderr) == (expected, b"")
 
 
 def test_existing_file(tmp_path):
