@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# All checks, from a fresh clone on: lint, format, the twins, and pytest once per room (the rooms'
-# modules have the same names, so each needs a process of its own).
+# All checks, from a fresh clone on: lint, format, the twins, and pytest once per room. The rooms'
+# modules have the same names, so each room needs a separate process.
 #
 #   bash test.bash            everything
 #   bash test.bash estool     only these rooms

@@ -35,7 +35,7 @@ OUTPUTS = ACTION_SHAPE[0]  # of the controller
 
 
 class Controllers:
-    """K controllers C, each a row of parameters; row by row of a batch another one may act.
+    """K controllers C, each a row of parameters. Each row of a batch may have another one.
 
     Steer, gas and brake of a weighted sum: 3 biases, then 288x3 weights for [z, h] (reference
     carracing/model.py). `z_hidden` has a layer of 40 tanh units between: biases, then weights.
@@ -99,11 +99,11 @@ class WorldModel:
 
 
 class RealWorld:
-    """Many real games in lockstep, seen through V and M: the `world` of rollout.py.
+    """Many real games in lockstep, seen through V and M: the `world` of kit/batches/rollout.py.
 
     observation: float32 (B, Z + 2H), [z, c, h]; z is V's mean, or with `sampled` a sample, as in
-    the paper, by noise that the row's seed fixes. M advances after each action. A row's company
-    does not change its last bit.
+    the paper, by noise that the row's seed fixes. M advances after each action. A row does not
+    depend on the other rows, bit for bit.
     goals: the seeds of all episodes that reached the game's goal, a whole lap
 
     With `patience` N, a row that has touched no new tile for N steps ends there, and its last

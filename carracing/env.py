@@ -7,9 +7,8 @@ Reads and writes no files. Observations are (64, 64, 3) uint8 RGB; actions are (
 0.1 and each of the track's N tiles pays 1000 / N once (paper, section 3).
 
 `make("stock")` is gymnasium's own environment and the one that scores are reported on;
-`make("fast")` has the same tracks, physics and rewards bit for bit and differs in a few levels at
-the edges of road and car: about 0.6 % of the pixels are off by more than 8 levels of 255, and one
-core makes some 4 000 to 5 000 steps/s instead of 110 to 190.
+`make("fast")` has the same tracks, physics and rewards bit for bit, and is many times faster
+(python -m study.bench). Its frames differ by a few levels at the edges of road and car.
 """
 
 from kit.command import cli
@@ -102,8 +101,8 @@ def make(kind: str = "fast", render_mode: str | None = None) -> gymnasium.Env:
 class Environments:
     """Many environments side by side, stepped in turn; rows that finished can be left out.
 
-    A fast environment holds 21 MB, a stock one 5. Environments are made when first needed and
-    kept, so resetting a row is cheap.
+    Environments are made when first needed and kept, so that resetting a row is cheap. ROW_BYTES in
+    world.py has their memory.
     """
 
     def __init__(self, kind: str = "fast"):

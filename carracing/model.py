@@ -5,9 +5,8 @@
 
 Reads vae/vae.json, rnn/rnn.json and the controller; without a controller all three parts are
 random. `norender` prints a line an episode and their statistics, on gymnasium's own drawing unless
---renderer fast is given; stock's makes 75 steps a second with a batch of one (bench.py). `render`
-opens a window (the key M shows what M expected of each frame), or writes --video out.mp4 or --gif
-out.gif.
+--renderer fast is given. `render` opens a window (the key M shows what M expected of each frame),
+or writes --video out.mp4 or --gif out.gif.
 """
 
 from kit.command import cli

@@ -30,7 +30,7 @@ from world import (
 
 
 class Controllers:
-    """K controllers C, each a row of parameters; row by row of a batch another one may act.
+    """K controllers C, each a row of parameters. Each row of a batch may have another one.
 
     One output, tanh of a weighted sum without bias: 1088 weights for [z, c, h] (reference
     doomrnn/model.py). `z_hidden` has a layer of 40 tanh units between: biases, then weights.
@@ -87,7 +87,7 @@ class WorldModel:
 
 
 class RealWorld:
-    """Many real games in lockstep, seen through V and M: the `world` of rollout.py.
+    """Many real games in lockstep, seen through V and M: the `world` of kit/batches/rollout.py.
 
     observation: float32 (B, Z + 2H), [z, c, h]; z is sampled, as in the paper, by noise that the
     row's seed fixes. M advances after each action. `screen_rows` as in DoomReal.

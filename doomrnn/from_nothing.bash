@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The whole road, from no data to an agent of three rounds: 2 hours on 2 cores.
+# The full training run, from no data to an agent of three rounds: 2 hours on 2 cores.
 #   bash from_nothing.bash               SEED=2 bash from_nothing.bash is another run
 #   bash from_nothing.bash --preset smoke
-# Its weights and its first agent go over the shipped ones in tf_models/ and log/ (git has those), its
-# last agent is in round3/. Started again it goes on where it stopped.
+# Its weights and first agent replace the shipped ones in tf_models/ and log/ (git has those). Its
+# last agent is in round3/. Started again, it goes on where it stopped.
 set -euo pipefail
 CDPATH="" cd -- "$(dirname -- "$0")"
 [ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }

@@ -1,4 +1,4 @@
-"""Rollouts of policies in a game: what train.py evolves with and model.py scores with."""
+"""Rollouts of policies in a game, for train.py and model.py."""
 
 import argparse
 import dataclasses
@@ -83,7 +83,7 @@ class Rollouts:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Episode k is that of params[k], (K, P), with seeds[k]: returns (K,) and lengths (K,).
 
-        Tests are played without the policy's own chance.
+        In tests the policy draws no random numbers.
         """
         limits = [limit for limit in (max_length, self._max_length) if limit > 0]
         controllers = Controllers(self.policy, params, None if test else seeds)

@@ -59,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     either("-t", "--num_worker_trial", type=count, help=text)
     text = "ranks, processes that share the work (default: one for each usable core)"
     add("-n", "--num_worker", type=count, help=text)
-    text = "seconds after which a rank that has no end of its part of the work is named, with its "
-    text += "traceback, and ends the run; 0: never"
+    text = "seconds that a rank may take for its part of the work; after that its traceback is "
+    text += "shown and the run ends; 0: no limit"
     add("--rank_timeout", type=cli.non_negative_float, default=0.0, help=text)
     text = "generations from one evaluation of the mean to the next"
     add("--eval_steps", type=count, default=25, help=text)
@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sigma_decay", type=cli.fraction, default=0.999, help=text)
     text = "c in fitness - c * mean(parameters^2) (default: 0.01 for cma, 0.005 for the others)"
     add("--weight_decay", type=cli.non_negative_float, help=text)
-    text = "start from the mean in a .json, or from the strategy in a checkpoint/*.pkl of your own"
+    text = "start from the mean in a .json, or from the strategy in one of your checkpoint/*.pkl"
     add("--init_opt", type=cli.existing_file, metavar="FILE", help=text)
     text = "fixes candidates and episodes of the whole run"
     add("-s", "--seed_start", type=cli.non_negative_int, default=111, help=text)

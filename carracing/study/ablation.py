@@ -1,4 +1,4 @@
-"""Is M needed, and what is each lever worth? Agents evolved alike but for one thing.
+"""Is M needed, and what is each lever worth? A table of agents that differ in one thing.
 
 Reads vae/, rnn/ and initial_z/. Evolves each agent on the real track with one V and one budget, in
 ablation/<name>/, and scores it on stock gymnasium and test seeds. An untrained M has random

@@ -1,4 +1,4 @@
-"""What the room's speed is made of, measured in one run: `python -m study.bench [--json]`, 1.5
+"""Benchmark the room in one run: `python -m study.bench [--json]`, 1.5
 minutes.
 
 Reads and writes nothing; the weights are random. Ratios are between things timed in turns, so they

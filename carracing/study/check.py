@@ -2,11 +2,11 @@
 
 Reads whatever there is of record/, tf_vae/, series/, tf_rnn/ and log/, and the shipped weights in
 vae/, rnn/ and initial_z/ where nothing has been trained here. Writes
-check/{record,V,M,dream,C}.png and check/check.json. It drives episodes of its own, with
-seeds that nothing else uses, so that all numbers are of frames that no training has seen.
+check/{record,V,M,dream,C}.png and check/check.json. It drives new episodes, with seeds that nothing
+else uses. So all numbers are of frames that no training has seen.
 
-  python -m study.check                     2 minutes on 2 cores, most of it on stock gymnasium
-  python -m study.check --agent_episodes 32       surer of the agent: 8 minutes
+  python -m study.check                        2 minutes on 2 cores, most of it on stock gymnasium
+  python -m study.check --agent_episodes 32    half the error of the agent's score: 8 minutes
 
 The exit status is 0 where all is good and 1 where a stage is poor. The last line names the one to
 mend first, for what is built on a poor stage cannot be good. A number is poor where it lies beyond

@@ -1,5 +1,4 @@
-"""What the room's speed is made of, measured in one run: `python -m study.bench [--json]`, a
-minute.
+"""Benchmark the room in one run: `python -m study.bench [--json]`, a minute.
 
 Reads and writes nothing; the weights are random. Ratios are between things timed in turns, so they
 hold on a busy machine; rates hold for the machine they were measured on.

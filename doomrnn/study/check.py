@@ -2,8 +2,8 @@
 
 Reads whatever there is of record/, tf_vae/, series/, tf_rnn/ and log/, and the shipped weights in
 tf_models/ where nothing has been trained here. Writes check/{record,V,M,dream,C}.png and
-check/check.json. It plays episodes of its own, with seeds that nothing else uses, so that all
-numbers are of frames that no training has seen.
+check/check.json. It plays new episodes, with seeds that nothing else uses. So all numbers are of
+frames that no training has seen.
 
   python -m study.check                     2 minutes on 2 cores
   python -m study.check --episodes 400      with half the error

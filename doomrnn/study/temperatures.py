@@ -1,9 +1,9 @@
 """The temperature table: agents evolved in dreams of different temperatures, in dream and game.
 
-Reads tf_models/. Trains an agent a temperature in temperatures/tau-<t>/: a first one, the advantage
-of that with advantage.py, and the agent itself, searched along both. Generations are chosen in the
-dream alone, as the paper's agents knew nothing else. Scores the agent in the dream that it was
-evolved in and in the real game, on test seeds. Writes temperatures/table.md, results.json and
+Reads tf_models/. Trains an agent for each temperature in temperatures/tau-<t>/. First comes a first
+agent, then its advantage (advantage.py), then the agent itself, searched along both. Generations
+are chosen in the dream alone, as in the paper. Scores the agent in that dream and in the real game,
+on test seeds. Writes temperatures/table.md, results.json and
 cheating.png: the agent of the lowest temperature, in its dream and in the game.
 
   python -m study.temperatures --preset laptop            six agents, 40 and 60 generations each

@@ -1,7 +1,7 @@
-"""Draw where an agent walks in the real game and where it dies, above the player that sees nothing.
+"""Draw where an agent walks in the real game and where it dies, above the blind player.
 
-Reads tf_models/ and a controller; writes walk.png. Of each episode, a line: steps from left to
-right, from wall to wall upwards, a cross where it died.
+Reads tf_models/ and a controller; writes walk.png. Each episode is a line: steps run from left to
+right, the way from wall to wall runs upwards, a cross is a death.
 
   python -m study.walk log/doomrnn.cma.16.64.best.json [seed]
 """

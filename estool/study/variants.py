@@ -1,9 +1,9 @@
-"""Trainings that differ in a few flags: train each, score each, and lay the scores side by side.
+"""Trainings that differ in a few flags: train each, score each, and write one table.
 
-An importable module, no command; the rooms' tables (ablation.py, temperatures.py) are made by it.
-Every variant has a folder of its own with all that train.py leaves. Started again it goes on: a
-training from its checkpoint, and nothing is scored twice unless its agent has changed. With more
-generations a table is carried further.
+An importable module, no command; the rooms' study/ablation.py and temperatures.py use it. Every
+variant has a separate folder with all that train.py writes. Started again, a training goes on from
+its checkpoint. Nothing is scored twice unless its agent has changed. With more generations a table
+is continued.
 """
 
 import argparse

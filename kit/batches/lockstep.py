@@ -1,4 +1,4 @@
-"""Episodes of a gymnasium environment in lockstep, as the `world` of rollout.py."""
+"""Episodes of a gymnasium environment in lockstep, as the `world` of kit/batches/rollout.py."""
 
 from collections.abc import Callable, Sequence
 
@@ -60,7 +60,7 @@ class LockstepEnv(SyncVectorEnv):
 
 
 class GymWorld:
-    """Rows of a vector environment that has `running`: the `world` of rollout.py.
+    """Rows of a vector environment that has `running`: the `world` of kit/batches/rollout.py.
 
     With `time_factor` above 0 the observation ends in the number of steps made divided by it.
     """

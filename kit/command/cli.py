@@ -106,7 +106,7 @@ def _open_streams() -> None:
 
 
 def _forget_output() -> None:
-    """What is still to be printed goes nowhere; Python would try and complain at its very end."""
+    """Drop what is still to be printed: Python would try to write it at its end, and complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

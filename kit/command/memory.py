@@ -1,4 +1,4 @@
-"""Memory: how much there is, and a sentence before the work where that is too little."""
+"""Memory: how much is available, and an error before the work where it is too little."""
 
 from kit.command import limits
 from kit.command.errors import UserError

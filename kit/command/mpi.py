@@ -88,8 +88,8 @@ class Ranks:
 class MPIRanks(Ranks):
     """The processes that one mpirun started.
 
-    Whoever waits looks, and sleeps between two looks: it can be interrupted, and leaves its core
-    to the others.
+    A waiting rank polls, and sleeps in between. So it can be interrupted, and it leaves its core to
+    the others.
     """
 
     def __init__(self, world, timeout: float = 0.0):

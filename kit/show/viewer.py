@@ -1,4 +1,4 @@
-"""A place for pictures that follow each other: a window, or video files that need no screen."""
+"""Show a sequence of pictures: in a window, or in video files that need no screen."""
 
 import argparse
 import contextlib
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check_arguments(args: argparse.Namespace) -> argparse.Namespace:
-    """UserError where render or norender leaves undone what another flag asks for.
+    """UserError where a flag asks for something that render or norender does not do.
 
     Or where a window is asked for and there is no screen. Called before the work, because models
     take seconds to load.
@@ -169,7 +169,7 @@ class Videos:
         return True
 
     def hold(self, picture: np.ndarray, frames: int) -> bool:
-        """Nothing: whoever watches a file can stop it."""
+        """Do nothing: a video player can pause."""
         return True
 
     def close(self) -> None:
