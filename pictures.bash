@@ -5,7 +5,7 @@
 # agent walks, the learning curves, the figure of V, M and C, a strip of estool's zoo. Two minutes at
 # most on 2 idle cores; needs no screen.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+CDPATH="" cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 source setup.bash
 export SDL_VIDEODRIVER=dummy TF_CPP_MIN_LOG_LEVEL=3
 

@@ -5,7 +5,7 @@
 #   bash test.bash            everything
 #   bash test.bash estool     only these rooms
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
+CDPATH="" cd -- "$(dirname -- "${BASH_SOURCE[0]}")" || exit 1
 source setup.bash || exit
 
 # Two threads whatever the machine: tests run small sizes, where more only get in each other's way.

@@ -6,6 +6,9 @@ import numpy as np
 
 from kit.batches.rollout import run_rollouts
 from kit.batches.rows import RowNoise, take_rows
+from kit.command import launch
+from kit.command.errors import say
+from kit.files import pairing
 from kit.files.weights import load_controller, load_initial_z
 
 from env import Environments
@@ -85,8 +88,8 @@ class WorldModel:
 
         Raises UserError naming the file that is missing or of another size.
         """
-        vae = VAE(Z_SIZE, precision).load(folder / "vae" / "vae.json")
-        rnn = MDNRNN().load(folder / "rnn" / "rnn.json")
+        vae = VAE(Z_SIZE, precision).load(weight_files(folder)["vae"])
+        rnn = MDNRNN().load(weight_files(folder)["rnn"])
         return cls(vae, rnn, load_initial_z(folder / "initial_z" / "initial_z.json", Z_SIZE))
 
     @classmethod
@@ -184,10 +187,21 @@ def simulate(world, controllers: Controllers, seeds: np.ndarray, max_length=None
     return run_rollouts(world, controllers.act, seeds, max_length, batch)
 
 
+def weight_files(folder: Path) -> dict[str, Path]:
+    """The files of V and M in a folder of MODELS."""
+    return {"vae": folder / "vae" / "vae.json", "rnn": folder / "rnn" / "rnn.json"}
+
+
 def load_agent(args) -> tuple[WorldModel, np.ndarray]:
-    """V and M, and the controller's parameters (P,); all at random where no file is named."""
+    """V and M, and the controller's parameters (P,); all at random where no file is named.
+
+    Says so where the controller was evolved with another V or M.
+    """
     size = Controllers.size(args.inputs)
     if args.controller:
+        said = pairing.mismatch(args.controller, weight_files(args.models))
+        if said and launch.is_first():
+            say(said)
         return WorldModel.load(args.models), load_controller(args.controller, size)
     rng = np.random.default_rng(args.seed)
     # reference carracing/model.py: random weights of a random spread

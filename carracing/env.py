@@ -18,7 +18,6 @@ if __name__ == "__main__":
 
 from collections.abc import Sequence
 
-import cv2
 import gymnasium
 import numpy as np
 from gymnasium.envs.box2d.car_racing import CarRacing
@@ -67,6 +66,8 @@ class FastCarRacing(WholeSteps, CarRacing):
 
     Only what `step` and `reset` draw is replaced; physics, tracks and rewards are gymnasium's.
     `render_mode="rgb_array"` still draws stock's full view. `make("fast")` adds the time limit.
+    Its frames are too small for several threads: a program that plays in several processes calls
+    cv2.setNumThreads(1), as the room's commands have it by OPENCV_FOR_THREADS_NUM.
     """
 
     def __init__(self, render_mode: str | None = None):
@@ -74,7 +75,6 @@ class FastCarRacing(WholeSteps, CarRacing):
         EzPickle.__init__(self, render_mode)  # what a copy is made with
         self.observation_space = _observation_space()
         self._renderer = Renderer()
-        cv2.setNumThreads(1)  # frames are too small to share; other cores have other ranks
 
     def _render(self, mode: str):
         return self._renderer.draw(self) if mode == "state_pixels" else super()._render(mode)

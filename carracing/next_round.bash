@@ -6,7 +6,7 @@
 # result is an agent in round2/log, with its V, M and first latents in round2/: model.py ... --models
 # round2
 set -euo pipefail
-cd "$(dirname "$0")"
+CDPATH="" cd -- "$(dirname -- "$0")"
 [ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }
 refuse() { echo "next_round.bash: expected $1" >&2; exit 2; }
 [[ "${1:-}" =~ ^[2-9]$ ]] || refuse "a round's number, 2 to 9, and an agent's json"

@@ -16,7 +16,7 @@ import cv2
 import gymnasium
 import numpy as np
 
-from kit.command import interrupts
+from kit.command import interrupts, memory
 from kit.command.errors import UserError
 
 from world import FPS, MAX_STEPS, ROWS, SKILL, discretise
@@ -42,6 +42,8 @@ class DoomReal(gymnasium.Env):
     def __init__(self, rows: int = ROWS, render_mode: str | None = "rgb_array"):
         self.render_mode = render_mode
         self.steps = 0
+        picture = 4 * rows * rows + 2**15  # VizDoom would be ended by a signal at its first write
+        memory.require_shared(picture, "another game of VizDoom", "--batch, --workers or -n")
         self.screen = np.zeros((rows, rows * 4 // 3, 3), np.uint8)  # the whole picture
         # The game leaves its config file there. First the guard: what it is to remove comes after.
         self._folder = str(Path(tempfile.gettempdir()) / f"doomreal-{uuid.uuid4().hex}")

@@ -5,7 +5,7 @@
 # Its weights and first agent replace the shipped ones in tf_models/ and log/ (git has those). Its
 # last agent is in round3/. Started again, it goes on where it stopped.
 set -euo pipefail
-cd "$(dirname "$0")"
+CDPATH="" cd -- "$(dirname -- "$0")"
 [ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }
 export PYTHON SEED=${SEED:-0}
 preset=(--preset laptop) agent=log/doomrnn.cma.2.128.best.json last=log/doomrnn.cma.16.64.best.json

@@ -34,6 +34,7 @@ TEMPERATURE = 1.25  # of the dream (paper, section 4; reference doomrnn/doomrnn.
 # dream is its noise, its latents and M's layers.
 BATCH = 32
 ROW_BYTES = {"doomreal": 21e6, "doomrnn": 80e3}
+SHARED_BYTES = {"doomreal": 270e3, "doomrnn": 0}  # of /dev/shm, where VizDoom leaves its picture
 
 # Trainings: values of the stages' flags. An episode of random play has about 300 frames.
 VAE_FILES, VAE_HELD_OUT = 128, 50  # recordings shuffled together, and kept for testing

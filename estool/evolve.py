@@ -34,7 +34,6 @@ from kit.command.errors import UserError
 from kit.command.mpi import Ranks
 from kit.command.progress import Scalars
 from kit.files.atomic import atomic_path
-from kit.files.settings import save_settings
 
 Rollouts = Callable[[np.ndarray, np.ndarray, int, bool], tuple[np.ndarray, np.ndarray]]
 
@@ -160,13 +159,15 @@ def run(
     settings: Mapping[str, object] | None = None,
     requirement: float | None = None,
     directions: Callable[[], np.ndarray] | None = None,
+    weights: Mapping[str, Path] | None = None,
 ) -> None:
     """Evolve a controller of `num_params` parameters until `--generations` or Ctrl-C.
 
     `settings` are the room's own values that a continued run must share with its beginning;
     `requirement` is a line in the learning curve. `directions` returns (num_params, K) to search
     along (subspace.py); rank 0 calls it once, when a run begins, and the checkpoint keeps them.
-    All ranks call this with the same arguments.
+    `weights` are the files of V and M that the controller sees through (kit/files/pairing.py). All
+    ranks call this with the same arguments.
 
     Raises UserError where the checkpoint is damaged or was made with other settings, and where
     the flags ask for more than there is (see sizes.py).
@@ -183,7 +184,7 @@ def run(
     with locks.only_one(paths.checkpoint.parent, name):
         locks.sweep(paths.log.parent)
         now = state.begin(paths, shared, args.restart, directions)
-        save_settings(f"{paths.log}.settings.json", argparse.Namespace(**(vars(args) | shared)))
+        state.note(paths, vars(args) | shared, weights or {})
         print(f"{name}: {num_params} parameters, {ranks.size} ranks", flush=True)
         scalars = Scalars(paths.scalars, first_step=now.generation + 1)
         try:
@@ -249,7 +250,10 @@ def _generation(now: state.State, evaluator: Evaluator, scalars: Scalars, start:
     fitness = returns.min(1) if settings["batch_mode"] == "min" else returns.mean(1)  # (N,)
     steps = lengths.mean(1)  # (N,)
     if not np.isfinite(fitness).all():
-        raise UserError("an episode's return is NaN or infinite: give a smaller --sigma_init")
+        raise UserError(
+            "an episode's return is NaN or infinite: its environment rewards that, or controllers "
+            "as large as --sigma_init makes them led it there"
+        )
     telling = time.perf_counter()
     strategy.tell(fitness)
     now.means = [*now.means, strategy.current_param()][-settings["average"] :]

@@ -23,6 +23,7 @@ class UserError(Exception):
 # Not mistakes of the program; others show a traceback.
 FAULTS = (UserError, OSError, MemoryError, ModuleNotFoundError)
 
+READER_GONE = 141  # status where the reader of the output has seen enough, as the shell has it
 AGAIN = 0.05  # seconds until an interruption that was lost is made again: the callback is over then
 
 

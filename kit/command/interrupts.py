@@ -7,8 +7,6 @@ import threading
 import time
 from collections.abc import Iterator
 
-import psutil
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PARENT = "ESTOOL_PARENT"  # variable: the process that this one is to end with
 
@@ -131,6 +129,7 @@ def end_with_parent() -> None:
     number = os.environ.get(PARENT, "")
     if not number.isdigit():
         return
+    import psutil  # here, because it cannot be loaded before cli.begin has seen to the encoding
 
     def watch():
         with contextlib.suppress(psutil.NoSuchProcess):
