@@ -35,9 +35,9 @@ check "ruff format" ruff format --check .
 for file in vae.py vae_layers.py; do
     check "twins $file" cmp "carracing/$file" "doomrnn/$file"
 done
-[ $# -gt 0 ] || set -- doomrnn carracing notebooks estool faults
+[ $# -gt 0 ] || set -- doomrnn carracing notebooks estool kit faults
 for folder in "$@"; do
-    compgen -G "$folder/*_test.py" >/dev/null || failed+=("$folder has no tests")
+    compgen -G "$folder/*_test.py" >/dev/null || compgen -G "$folder/tests/*_test.py" >/dev/null || failed+=("$folder has no tests")
 done
 # Two rooms at a time, the longest first: for much of its time a test starts, compiles or waits.
 while read -r folder; do failed+=("pytest $folder"); done < <(

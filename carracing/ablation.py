@@ -15,9 +15,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from estool import cli, seeds, variants
-from estool.errors import UserError
-from estool.variants import CONTROLLER, Place, Variant
+from estool.study import variants
+from estool.study.variants import CONTROLLER, Place, Variant
+from kit.command import cli, seeds
+from kit.command.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import baseline, cli, mpi, precision, timing
-from estool.adam import Adam
+from estool import baseline
 from estool.es import CMAES
-from estool.mpi import usable_cores
-from estool.tf import tf
-from estool.timing import Row
-from estool.weights import save_initial_z
+from kit.command import cli, mpi
+from kit.command.mpi import usable_cores
+from kit.files.weights import save_initial_z
+from kit.judge import timing
+from kit.judge.timing import Row
+from kit.tensors import precision
+from kit.tensors.adam import Adam
+from kit.tensors.tf import tf
 
 from dream_env import Dream
 from env import make

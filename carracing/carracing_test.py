@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estool import cli, mpi, weights
-from estool.errors import UserError
-from estool.rollout import run_rollouts
-from estool.tf import tf
+from kit.batches.rollout import run_rollouts
+from kit.command import cli, mpi
+from kit.command.errors import UserError
+from kit.files import weights
+from kit.tensors.tf import tf
 
 import dream_env
 import dream_model

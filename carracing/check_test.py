@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from estool import recordings, seeds, weights
-from estool.errors import UserError
-from estool.tf import tf
+from kit.command import seeds
+from kit.command.errors import UserError
+from kit.files import atomic, recordings
+from kit.tensors.tf import tf
 
 import check
 import judges
@@ -183,10 +184,10 @@ def test_too_short_episodes_and_no_weights_are_errors(monkeypatch, tmp_path):
 def test_newest_agent_belongs_to_the_shipped_models_only(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for name in ("vae/vae.json", "rnn/rnn.json", "tf_vae/vae.json"):
-        weights.write_text(tmp_path / name, "1")
-    weights.write_text(tmp_path / "log" / "carracing.cma.4.64.best.json", "[]")
+        atomic.write_text(tmp_path / name, "1")
+    atomic.write_text(tmp_path / "log" / "carracing.cma.4.64.best.json", "[]")
     files = check.Files(check.parse([]))
     assert files.controller.name == "carracing.cma.4.64.best.json" and files.shipped is None
-    weights.write_text(tmp_path / "tf_vae" / "vae.json", "2")
+    atomic.write_text(tmp_path / "tf_vae" / "vae.json", "2")
     files = check.Files(check.parse([]))
     assert files.controller is None and files.rnn is None and files.shipped_vae is not None

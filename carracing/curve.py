@@ -16,9 +16,11 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from estool import cli, history, pictures
-from estool.errors import UserError
-from estool.weights import read_json
+from estool import history
+from kit.command import cli
+from kit.command.errors import UserError
+from kit.files.atomic import read_json
+from kit.show import pictures
 
 from train import REQUIREMENT
 

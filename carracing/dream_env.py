@@ -17,10 +17,11 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from estool import cli, panels, pictures
-from estool.rows import RowNoise, take_rows
-from estool.viewer import ENTER, open_viewer
-from estool.weights import load_initial_z
+from kit.batches.rows import RowNoise, take_rows
+from kit.command import cli
+from kit.files.weights import load_initial_z
+from kit.show import panels, pictures
+from kit.show.viewer import ENTER, open_viewer
 
 from rnn import MDNRNN, FastStep, Rows, expected_z, sample_z
 

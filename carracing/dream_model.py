@@ -10,8 +10,10 @@ key M shows what M expected of each frame beside what came. It starts in ten sec
 
 from pathlib import Path
 
-from estool import cli, precision, viewer
-from estool.mpi import usable_cores
+from kit.command import cli
+from kit.command.mpi import usable_cores
+from kit.show import viewer
+from kit.tensors import precision
 
 import watch
 from dream_env import MAX_LENGTH, TEMPERATURE

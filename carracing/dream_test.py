@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from estool.rollout import run_parallel, run_rollouts
+from kit.batches.rollout import run_parallel, run_rollouts
 
 from dream_env import CarDream, CarDreamEnv, Dream, play
 from rnn import MDNRNN, FastStep, Rows

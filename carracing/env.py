@@ -24,8 +24,8 @@ from gymnasium.envs.box2d.car_racing import CarRacing
 from gymnasium.utils import EzPickle, RecordConstructorArgs
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
-from estool import cli, interrupts
-from estool.errors import UserError
+from kit.command import cli, interrupts
+from kit.command.errors import UserError
 
 from renderer import Renderer, crop_and_resize
 

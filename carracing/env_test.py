@@ -13,8 +13,8 @@ import pytest
 from gymnasium.envs.box2d.car_racing import CarRacing, FrictionDetector
 from gymnasium.utils.env_checker import check_env
 
-from estool import interrupts
-from estool.errors import UserError
+from kit.command import interrupts
+from kit.command.errors import UserError
 
 import env as room
 import renderer

@@ -22,8 +22,9 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 
-from estool import cli, locks, memory, progress, recordings, seeds
-from estool.weights import load_controller
+from kit.command import cli, locks, memory, progress, seeds
+from kit.files import recordings
+from kit.files.weights import load_controller
 
 from env import KINDS, MAX_STEPS, POLICIES, make
 from train import INPUTS
@@ -123,8 +124,8 @@ def record_random(episode_seeds: list[int], save, args) -> None:
 def record_agent(episode_seeds: list[int], save, args) -> None:
     """Hand episodes of --agent's neighbours to `save(seed, frames, actions)`."""
     # Here, because random driving has no use for TensorFlow.
-    from estool import precision
-    from estool.recorder import Recorder, neighbours
+    from kit.batches.recorder import Recorder, neighbours
+    from kit.tensors import precision
 
     from model import Controllers, RealWorld, WorldModel, simulate
 

@@ -10,10 +10,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from estool import pictures, plot, progress, verdict
-from estool.errors import UserError
-from estool.recordings import Recordings
-from estool.verdict import Measure, Stage
+from estool import plot
+from kit.command import progress
+from kit.command.errors import UserError
+from kit.files.recordings import Recordings
+from kit.judge import verdict
+from kit.judge.verdict import Measure, Stage
+from kit.show import pictures
 
 import measures
 from env import KINDS

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from estool.tf import graph_function, tf
+from kit.tensors.tf import graph_function, tf
 
 from rnn import MDNRNN
 

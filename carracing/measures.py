@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from estool import seeds
-from estool.rollout import run_rollouts
+from kit.batches.rollout import run_rollouts
+from kit.command import seeds
 
 from env import MAX_STEPS, make
 from extract import parse as extract_arguments

@@ -14,11 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import cli, mpi, precision, scores, seeds, viewer
-from estool.mpi import usable_cores
-from estool.rollout import run_rollouts
-from estool.rows import RowNoise, take_rows
-from estool.weights import load_controller, load_initial_z
+from kit.batches.rollout import run_rollouts
+from kit.batches.rows import RowNoise, take_rows
+from kit.command import cli, mpi, seeds
+from kit.command.mpi import usable_cores
+from kit.files import scores
+from kit.files.weights import load_controller, load_initial_z
+from kit.show import viewer
+from kit.tensors import precision
 
 from env import KINDS, MAX_STEPS, CarRacingBatch, RandomPolicy, squash_action
 from rnn import MDNRNN, FastStep, Rows, expected_z

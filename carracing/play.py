@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 from gymnasium.envs.box2d.car_racing import FPS
 
-from estool import cli, panels, recordings
-from estool.viewer import ENTER, Window, open_viewer
+from kit.command import cli
+from kit.files import recordings
+from kit.show import panels
+from kit.show.viewer import ENTER, Window, open_viewer
 
 from env import MAX_STEPS, SIZE, make
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estool import virtual_screen
-from estool.recordings import Recordings
+from kit.files.recordings import Recordings
+from kit.show import virtual_screen
 
 import play
 from env import make

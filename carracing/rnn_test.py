@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from estool.errors import UserError
-from estool.tf import tf
+from kit.command.errors import UserError
+from kit.tensors.tf import tf
 
 from lstm_gradient import Batch, file_variables, loss_and_gradients, losses, training_variables
 from rnn import MDNRNN, FastStep, Rows, mdn_loss, sample_z

@@ -17,10 +17,15 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import checkpoint, cli, interrupts, locks, memory, panels, pictures, precision, progress
-from estool.adam import Adam
-from estool.tf import graph_function, tf
-from estool.weights import save_initial_z, write_json
+from kit.command import cli, interrupts, locks, memory, progress
+from kit.files import checkpoint
+from kit.files.atomic import write_json
+from kit.files.settings import save_settings
+from kit.files.weights import save_initial_z
+from kit.show import panels, pictures
+from kit.tensors import precision
+from kit.tensors.adam import Adam
+from kit.tensors.tf import graph_function, tf
 
 from lstm_gradient import Batch, file_variables, loss_and_gradients, losses, training_variables
 from rnn import MDNRNN, dream_on
@@ -268,7 +273,7 @@ def train(args) -> None:
     save_initial_z(args.initial_z, series.mu[:INITIAL, 0], series.logvar[:INITIAL, 0])
     test = HeldOut(series, held_out, min(args.length, 111), dtype)
     training = Training(args, towers, dtype)
-    cli.save_settings(args.output / "rnn.settings.json", args)
+    save_settings(args.output / "rnn.settings.json", args)
     scalars = progress.Scalars("runs/rnn", training.step)
     data = passes(series, episodes, args.batch, args.length, args.seed, training.position)
     recent, start = [], time.monotonic() - training.seconds

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estool import weights
-from estool.errors import UserError
-from estool.variants import CONTROLLER
+from estool.study.variants import CONTROLLER
+from kit.command.errors import UserError
+from kit.files import atomic, weights
 
 import ablation
 import curve
@@ -20,7 +20,7 @@ from rnn import MDNRNN
 @pytest.fixture
 def models(tmp_path):
     for name in ablation.FILES:
-        weights.write_text(tmp_path / name, f'["{name}"]')
+        atomic.write_text(tmp_path / name, f'["{name}"]')
     return tmp_path
 
 

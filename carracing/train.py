@@ -19,7 +19,8 @@ still. Evaluations never end so.
 
 from pathlib import Path
 
-from estool import cli, evolve, mpi, sizes
+from estool import evolve, sizes
+from kit.command import cli, mpi
 
 from row_bytes import ROW_BYTES
 
@@ -65,7 +66,7 @@ def parse(argv=None):
 def make_rollouts(args):
     """The function that evolve calls to play episodes, and the size of a controller."""
     # Here, because the process that only starts mpirun has no use for TensorFlow.
-    from estool import precision
+    from kit.tensors import precision
 
     from model import Controllers, RealWorld, WorldModel, simulate
 

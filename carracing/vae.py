@@ -9,8 +9,8 @@ that are fast on a CPU. Shapes: B frames, Z latents.
 
 import numpy as np
 
-from estool.tf import graph_function, tf
-from estool.weights import load_weights, save_weights
+from kit.files.weights import load_weights, save_weights
+from kit.tensors.tf import graph_function, tf
 
 import vae_layers as layers
 

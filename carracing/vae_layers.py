@@ -16,7 +16,7 @@ Shapes: B frames, In and Out channels; arrays are float32 or bfloat16, all of a 
 
 import numpy as np
 
-from estool.tf import graph_function, tf
+from kit.tensors.tf import graph_function, tf
 
 
 def convolve_colours(x, kernel):

@@ -16,11 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import checkpoint, cli, interrupts, locks, panels, pictures, precision, progress
-from estool.adam import Adam
-from estool.recordings import Recordings, add_folders
-from estool.tf import graph_function, tf
-from estool.weights import write_json
+from kit.command import cli, interrupts, locks, progress
+from kit.files import checkpoint
+from kit.files.atomic import write_json
+from kit.files.recordings import Recordings, add_folders
+from kit.files.settings import save_settings
+from kit.show import panels, pictures
+from kit.tensors import precision
+from kit.tensors.adam import Adam
+from kit.tensors.tf import graph_function, tf
 
 from vae import VAE
 
@@ -182,7 +186,7 @@ def train(args) -> None:
     training_paths, held_out = recordings.split(args.held_out, 2000, args.seed)
     print(f"{about}; {len(held_out)} frames held out")
     training = Training(args, precision.use_towers())
-    cli.save_settings(args.output / "vae.settings.json", args)
+    save_settings(args.output / "vae.settings.json", args)
     scalars = progress.Scalars("runs/vae", training.step)
     if training.step == 0:
         training.draw(held_out, scalars)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from estool import panels, pictures
-from estool.viewer import files, open_viewer
+from kit.show import panels, pictures
+from kit.show.viewer import files, open_viewer
 
 from dream_env import TEMPERATURE, Dream, action_meters
 from env import make

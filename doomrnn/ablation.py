@@ -13,9 +13,10 @@ Started again it goes on where it stopped.
 import shutil
 from pathlib import Path
 
-from estool import cli, seeds, variants
-from estool.errors import UserError
-from estool.variants import CONTROLLER, Place, Variant
+from estool.study import variants
+from estool.study.variants import CONTROLLER, Place, Variant
+from kit.command import cli, seeds
+from kit.command.errors import UserError
 
 FILES = ("vae.json", "rnn.json", "initial_z.json")
 ROWS = {  # name: what C sees, whether M is trained, in words

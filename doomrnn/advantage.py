@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import cli, mpi, precision, seeds
 from estool.advantage import Interventions
-from estool.errors import UserError
-from estool.rollout import run_rollouts
-from estool.weights import load_controller, save_controller
+from kit.batches.rollout import run_rollouts
+from kit.command import cli, mpi, seeds
+from kit.command.errors import UserError
+from kit.files.weights import load_controller, save_controller
+from kit.tensors import precision
 
 from doomrnn import MAX_LENGTH, TEMPERATURE
 from model import INPUTS, Controllers, WorldModel, make_world

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estool.rollout import run_rollouts
-from estool.weights import load_controller, save_controller
+from kit.batches.rollout import run_rollouts
+from kit.files.weights import load_controller, save_controller
 
 import advantage
 import directions

@@ -16,14 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import baseline, cli, mpi, precision, timing
-from estool.adam import Adam
+from estool import baseline
 from estool.es import CMAES
-from estool.mpi import usable_cores
-from estool.rollout import run_parallel, run_rollouts
-from estool.tf import tf
-from estool.timing import Row
-from estool.weights import save_initial_z
+from kit.batches.rollout import run_parallel, run_rollouts
+from kit.command import cli, mpi
+from kit.command.mpi import usable_cores
+from kit.files.weights import save_initial_z
+from kit.judge import timing
+from kit.judge.timing import Row
+from kit.tensors import precision
+from kit.tensors.adam import Adam
+from kit.tensors.tf import tf
 
 from doomreal import ROWS, DoomReal
 from doomrnn import Dream
@@ -165,7 +168,7 @@ def game_rows(steps: int = 300) -> list[Row]:
 
 def vae_rows(towers: int, other: timing.Other, batch: int = 100) -> list[Row]:
     """Training and encoding of V, ours and plain Keras layers, in turns."""
-    from estool.adam import Adam
+    from kit.tensors.adam import Adam
 
     frames = np.random.default_rng(0).integers(0, 256, (256, 64, 64, 3), np.uint8)
     few = tf.constant(frames[:batch])

@@ -16,11 +16,12 @@ its gate by more than two standard errors.
 import sys
 from pathlib import Path
 
-from estool import cli, memory, precision, progress, seeds
-from estool.errors import UserError
-from estool.mpi import usable_cores
-from estool.verdict import Report, Stage, first_file, same_file
-from estool.weights import load_controller, load_initial_z
+from kit.command import cli, memory, progress, seeds
+from kit.command.errors import UserError
+from kit.command.mpi import usable_cores
+from kit.files.weights import load_controller, load_initial_z
+from kit.judge.verdict import Report, Stage, first_file, same_file
+from kit.tensors import precision
 
 import judges
 import measures

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estool import recordings, seeds
-from estool.errors import UserError
-from estool.tf import tf
+from kit.command import seeds
+from kit.command.errors import UserError
+from kit.files import recordings
+from kit.tensors.tf import tf
 
 import check
 import judges

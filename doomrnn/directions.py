@@ -5,10 +5,10 @@ An importable module, no command; for train.py --components.
 
 import numpy as np
 
-from estool.errors import UserError
-from estool.rollout import run_rollouts
-from estool.seeds import training_seeds
 from estool.subspace import principal_directions
+from kit.batches.rollout import run_rollouts
+from kit.command.errors import UserError
+from kit.command.seeds import training_seeds
 
 from measures import RecordedPlayer
 from model import INPUTS, Controllers

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estool.errors import UserError
-from estool.seeds import training_seeds
+from kit.command.errors import UserError
+from kit.command.seeds import training_seeds
 
 import directions
 import train

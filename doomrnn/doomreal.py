@@ -16,8 +16,8 @@ import cv2
 import gymnasium
 import numpy as np
 
-from estool import interrupts
-from estool.errors import UserError
+from kit.command import interrupts
+from kit.command.errors import UserError
 
 from actions import discretise
 

@@ -4,7 +4,7 @@ Reads tf_models/{vae,rnn,initial_z}.json; writes nothing. `python doomrnn.py` le
 in the dream: LEFT and RIGHT move, UP and DOWN change the temperature, Enter starts again, Escape
 quits (play.py); after 40 episodes it prints their mean length. It starts in about ten seconds.
 
-For programs: `Dream` is the batch that train.py uses through estool/rollout.py, `DoomDream` the
+For programs: `Dream` is the batch that train.py uses (kit/batches/rollout.py), `DoomDream` the
 same as a gymnasium vector environment, `DoomDreamEnv` as a single one. An observation is [z, c, h],
 an action a number in [-1, 1] that `actions.discretise` turns into left, stay or right.
 """
@@ -14,9 +14,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from estool import cli
-from estool.rows import RowNoise, take_rows
-from estool.weights import load_initial_z
+from kit.batches.rows import RowNoise, take_rows
+from kit.command import cli
+from kit.files.weights import load_initial_z
 
 from actions import discretise
 from rnn import MDNRNN, FastStep, Rows, expected_z, sample_z
@@ -26,7 +26,7 @@ MAX_LENGTH = 2100  # steps, as in the real game
 
 
 class Dream:
-    """Many dreamed episodes in lockstep: the `world` of estool/rollout.py.
+    """Many dreamed episodes in lockstep: the `world` of kit/batches/rollout.py.
 
     A row ends when M's restart logit is above 0 (it is not sampled), or after `max_length` steps;
     each step rewards 1. A finished row may be stepped further: it dreams on.

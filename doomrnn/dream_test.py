@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from estool.rollout import remaining_rows, run_parallel, run_rollouts
+from kit.batches.rollout import remaining_rows, run_parallel, run_rollouts
 
 from doomrnn import DoomDream, DoomDreamEnv, Dream
 from rnn import MDNRNN, FastStep

@@ -20,9 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import cli, locks, memory, progress, recordings, seeds
-from estool.errors import UserError
-from estool.weights import load_controller
+from kit.command import cli, locks, memory, progress, seeds
+from kit.command.errors import UserError
+from kit.files import recordings
+from kit.files.weights import load_controller
 
 from doomreal import MAX_STEPS, DoomReal
 from train import INPUTS
@@ -139,8 +140,8 @@ def record_random(episode_seeds: list[int], save, args) -> None:
 def record_agent(episode_seeds: list[int], save, args) -> None:
     """Hand episodes of --agent's neighbours to `save(seed, frames, actions)`."""
     # Here, because random play has no use for TensorFlow.
-    from estool import precision
-    from estool.recorder import Recorder, neighbours
+    from kit.batches.recorder import Recorder, neighbours
+    from kit.tensors import precision
 
     from model import Controllers, RealWorld, WorldModel, simulate
 

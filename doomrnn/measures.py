@@ -8,8 +8,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from estool import seeds
-from estool.rollout import run_rollouts
+from kit.batches.rollout import run_rollouts
+from kit.command import seeds
 
 from doomreal import MAX_STEPS, DoomReal
 from extract import parse as extract_arguments

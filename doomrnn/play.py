@@ -9,8 +9,9 @@ import argparse
 
 import numpy as np
 
-from estool import cli, panels, pictures
-from estool.viewer import ENTER, Window, open_viewer
+from kit.command import cli
+from kit.show import panels, pictures
+from kit.show.viewer import ENTER, Window, open_viewer
 
 from doomrnn import TEMPERATURE, Dream
 

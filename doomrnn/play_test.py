@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estool import virtual_screen
-from estool.weights import save_initial_z
+from kit.files.weights import save_initial_z
+from kit.show import virtual_screen
 
 import play
 from doomrnn import Dream

@@ -8,10 +8,10 @@ output column. Shapes: B rows, Z latents (64), A actions (1), H cells (512), K m
 
 import numpy as np
 
-from estool.precision import resolve
-from estool.rows import take_rows
-from estool.tf import tf
-from estool.weights import load_weights, save_weights
+from kit.batches.rows import take_rows
+from kit.files.weights import load_weights, save_weights
+from kit.tensors.precision import resolve
+from kit.tensors.tf import tf
 
 BLOCK = 256  # rows whose numbers stay in the cache while they are sampled
 RESTART_WEIGHT = 10.0  # of a step that ends an episode, reference doomrnn/rnn.py
@@ -149,7 +149,7 @@ class FastStep:
     """
 
     def __init__(self, rnn: MDNRNN, precision: str = "float32"):
-        """`precision` is float32, bfloat16 or auto (see estool/precision.py)."""
+        """`precision` is float32, bfloat16 or auto (see kit/tensors/precision.py)."""
         kernel, bias, output_w, output_b = (np.array(v) for v in rnn.variables)
         hidden, z_size, mixtures = rnn.hidden, rnn.z_size, rnn.mixtures
         self.hidden, self.z_size, self.mixtures = hidden, z_size, mixtures

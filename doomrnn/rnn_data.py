@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from estool.errors import UserError
-from estool.recordings import check_latents, load_arrays
+from kit.command.errors import UserError
+from kit.files.recordings import check_latents, load_arrays
 
 from actions import discretise
 

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from estool.errors import UserError
-from estool.rows import RowNoise, take_rows
-from estool.tf import tf
+from kit.batches.rows import RowNoise, take_rows
+from kit.command.errors import UserError
+from kit.tensors.tf import tf
 
 from actions import discretise
 from lstm_gradient import Batch, file_variables, loss_and_gradients, losses, training_variables

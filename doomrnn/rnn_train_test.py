@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estool import precision
-from estool.errors import UserError
-from estool.tf import tf
-from estool.weights import load_initial_z
+from kit.command.errors import UserError
+from kit.files.weights import load_initial_z
+from kit.tensors import precision
+from kit.tensors.tf import tf
 
 import rnn_train
 from rnn import MDNRNN

@@ -16,10 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import cli, locks, memory, precision, progress, recordings
-from estool.errors import UserError
-from estool.mpi import usable_cores
-from estool.weights import read_json, write_json
+from kit.command import cli, locks, memory, progress
+from kit.command.errors import UserError
+from kit.command.mpi import usable_cores
+from kit.files import recordings
+from kit.files.atomic import read_json, write_json
+from kit.tensors import precision
 
 from vae import VAE
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from estool import weights
-from estool.errors import UserError
-from estool.variants import CONTROLLER, Place
+from estool.study.variants import CONTROLLER, Place
+from kit.command.errors import UserError
+from kit.files import atomic, weights
 
 import ablation
 import advantage
@@ -37,14 +37,14 @@ def test_each_temperature_has_its_own_dream_choice_and_first_agent(models, tmp_p
         if script == "train.py":
             given = train.parse([*arguments])
             calls.append((script, given.generations, given.temperature, given.init_opt))
-            weights.write_json(given.directory / "log" / "d.best.json", [])
-            weights.write_json(
+            atomic.write_json(given.directory / "log" / "d.best.json", [])
+            atomic.write_json(
                 given.directory / "log" / "d.hist.json", [[0] * 9] * given.generations
             )
         else:
             given = advantage.parse(arguments)
             calls.append((script, given.episodes, given.temperature, given.controller))
-            weights.write_json(given.output, [])
+            atomic.write_json(given.output, [])
 
     monkeypatch.setattr(Place, "call", call)
     for _ in range(2):  # the second time all is there

@@ -19,9 +19,11 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from estool import cli, pictures, seeds, variants
-from estool.variants import CONTROLLER, Place, Variant
-from estool.weights import load_controller
+from estool.study import variants
+from estool.study.variants import CONTROLLER, Place, Variant
+from kit.command import cli, seeds
+from kit.files.weights import load_controller
+from kit.show import pictures
 
 PAPER = {  # temperature: dream, game; mean and standard deviation (paper, table 2)
     0.1: ("2086 ± 140", "193 ± 58"),

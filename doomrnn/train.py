@@ -17,7 +17,8 @@ import atexit
 import functools
 from pathlib import Path
 
-from estool import cli, evolve, mpi, sizes
+from estool import evolve, sizes
+from kit.command import cli, mpi
 
 from row_bytes import GAMES, ROW_BYTES
 
@@ -80,7 +81,7 @@ def parse(argv=None):
 def make_rollouts(args):
     """The function that evolve calls to play episodes, and the size of a controller."""
     # Here, because the process that only starts mpirun has no use for TensorFlow.
-    from estool import precision
+    from kit.tensors import precision
 
     from model import Controllers, RealWorld, WorldModel, make_world, simulate
 
@@ -102,7 +103,7 @@ def make_rollouts(args):
 
 def find_directions(args):
     """Directions (P, components + along) of the search, for which --init_opt plays as well."""
-    from estool.weights import load_controller
+    from kit.files.weights import load_controller
 
     import directions
     from model import Controllers, RealWorld, WorldModel

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import cli, pictures, precision, seeds
-from estool.mpi import usable_cores
-from estool.rollout import run_rollouts
+from kit.batches.rollout import run_rollouts
+from kit.command import cli, seeds
+from kit.command.mpi import usable_cores
+from kit.show import pictures
+from kit.tensors import precision
 
 from doomreal import MAX_STEPS, DoomReal
 from model import INPUTS, Controllers, RealWorld, blind_policy, load_agent

@@ -8,7 +8,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
-from estool import weights
+from kit.files import atomic
 
 import walk
 from doomreal import DoomReal
@@ -26,7 +26,7 @@ def test_moves_lead_to_the_wall_on_their_side():
 
 def test_both_players_are_drawn(tmp_path):
     agent, picture = tmp_path / "agent.json", tmp_path / "walk.png"
-    weights.write_json(agent, [[0.0] * Controllers.size("zch"), 0.0])
+    atomic.write_json(agent, [[0.0] * Controllers.size("zch"), 0.0])
     words = [agent, "7", "--episodes", "2", "--max_length", "30", "--output", picture]
     room = Path(walk.__file__).parent
     done = subprocess.run([sys.executable, "walk.py", *words], cwd=room, stdout=subprocess.PIPE)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from estool import panels, pictures
-from estool.viewer import files, open_viewer
+from kit.show import panels, pictures
+from kit.show.viewer import files, open_viewer
 
 from actions import discretise
 from doomreal import DoomReal

@@ -5,7 +5,7 @@ import argparse
 import numpy as np
 import pytest
 
-from estool import panels
+from kit.show import panels
 
 import watch
 from actions import discretise

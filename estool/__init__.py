@@ -1,8 +1,1 @@
-"""What both rooms share and what is not science: evolution, MPI, file formats, progress."""
-
-import sys
-
-from estool import errors
-
-sys.excepthook = errors.report  # here, because Ctrl-C often comes while TensorFlow is loaded
-sys.unraisablehook = errors.report_lost
+"""Evolution strategies, the loop that trains with them, and its tasks, policies and commands."""

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import cli, games, memory
-from estool.errors import UserError
-from estool.lockstep import GymWorld
+from estool import games
 from estool.policy import ACTIVATIONS, OUTPUTS, Controllers
-from estool.rollout import run_rollouts
+from kit.batches.lockstep import GymWorld
+from kit.batches.rollout import run_rollouts
+from kit.command import cli, memory
+from kit.command.errors import UserError
 
 BATCH = 32  # episodes at once in a rank
 ENVIRONMENT_BYTES = 1e6  # of one, about; BipedalWalker has 0.4 million, MuJoCo's have 1.2

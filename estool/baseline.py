@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from estool.tf import tf
+from kit.tensors.tf import tf
 
 
 def vae(z_size: int):

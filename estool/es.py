@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from estool.cmaes import CMAES
-from estool.errors import UserError
 from estool.openes import OpenES
 from estool.pepg import PEPG
 from estool.simple_ga import SimpleGA
 from estool.strategy import Strategy
+from kit.command.errors import UserError
 
 __all__ = ["CMAES", "PEPG", "STRATEGIES", "OpenES", "Recipe", "SimpleGA", "Strategy", "make"]
 

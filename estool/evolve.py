@@ -28,11 +28,13 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import cli, es, locks, seeds, sizes, state
-from estool.errors import UserError
-from estool.mpi import Ranks
-from estool.progress import Scalars
-from estool.weights import atomic_path
+from estool import es, sizes, state
+from kit.command import cli, locks, seeds
+from kit.command.errors import UserError
+from kit.command.mpi import Ranks
+from kit.command.progress import Scalars
+from kit.files.atomic import atomic_path
+from kit.files.settings import save_settings
 
 Rollouts = Callable[[np.ndarray, np.ndarray, int, bool], tuple[np.ndarray, np.ndarray]]
 
@@ -166,7 +168,7 @@ def run(
     with locks.only_one(paths.checkpoint.parent, name):
         locks.sweep(paths.log.parent)
         now = state.begin(paths, shared, args.restart, directions)
-        cli.save_settings(f"{paths.log}.settings.json", argparse.Namespace(**(vars(args) | shared)))
+        save_settings(f"{paths.log}.settings.json", argparse.Namespace(**(vars(args) | shared)))
         print(f"{name}: {num_params} parameters, {ranks.size} ranks", flush=True)
         scalars = Scalars(paths.scalars, first_step=now.generation + 1)
         try:

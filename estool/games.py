@@ -12,9 +12,9 @@ import gymnasium
 from gymnasium.vector import VectorEnv
 
 from estool.cartpole_swingup import LIMIT, CartPoleSwingUpVector
-from estool.errors import UserError
-from estool.lockstep import LockstepEnv
 from estool.policy import Policy
+from kit.batches.lockstep import LockstepEnv
+from kit.command.errors import UserError
 
 gymnasium.register(
     "CartPoleSwingUp-v0", "estool.cartpole_swingup:CartPoleSwingUp", max_episode_steps=LIMIT

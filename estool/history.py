@@ -16,8 +16,9 @@ import os
 
 import numpy as np
 
-from estool.errors import UserError
-from estool.weights import controller_text, read_json, write_text
+from kit.command.errors import UserError
+from kit.files.atomic import read_json, write_text
+from kit.files.weights import controller_text
 
 # Fitness is a candidate's mean return; steps are a candidate's mean episode length.
 HISTORY = (

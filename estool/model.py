@@ -14,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import agents, cli, mpi, scores, seeds
-from estool.errors import UserError
+from estool import agents
 from estool.policy import Controllers
-from estool.viewer import open_viewer
-from estool.weights import load_controller
+from kit.command import cli, mpi, seeds
+from kit.command.errors import UserError
+from kit.files import scores
+from kit.files.weights import load_controller
+from kit.show.viewer import open_viewer
 
 
 def parse(argv=None):

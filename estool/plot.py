@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from estool import history
-from estool.errors import UserError
+from kit.command.errors import UserError
 
 AXES = {"hours": (1, 1 / 3600, "hours"), "generation": (0, 1.0, "generation")}
 

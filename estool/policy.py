@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 
-from estool import memory
-from estool.errors import UserError
+from kit.command import memory
+from kit.command.errors import UserError
 
 
 def _softmax(x):

@@ -5,8 +5,8 @@ An importable module, no command; for evolve.py and the rooms' train.py.
 
 import argparse
 
-from estool import memory, mpi, seeds
-from estool.errors import UserError
+from kit.command import memory, mpi, seeds
+from kit.command.errors import UserError
 
 POPULATION = 64  # paper, appendix: evolution
 SMALLER = "--population, --num_worker_trial, --num_episode, --average or network"

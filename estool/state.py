@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from estool import es
-from estool.errors import UserError
 from estool.history import SUFFIXES, Log
 from estool.subspace import Subspace
-from estool.weights import atomic_path, load_controller
+from kit.command.errors import UserError
+from kit.files.atomic import atomic_path
+from kit.files.weights import load_controller
 
 
 @dataclasses.dataclass

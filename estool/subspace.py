@@ -9,8 +9,8 @@ scaled to spread 1, makes a step in any direction change the policy as much as i
 
 import numpy as np
 
-from estool.errors import UserError
 from estool.strategy import Strategy
+from kit.command.errors import UserError
 
 
 def principal_directions(inputs: np.ndarray, count: int) -> np.ndarray:

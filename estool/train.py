@@ -11,7 +11,8 @@ generation each candidate plays --num_episode episodes; every --eval_steps gener
 scored on selection seeds, and the best one is kept. `python model.py GAME log/x.best.json` replays.
 """
 
-from estool import agents, cli, evolve, mpi
+from estool import agents, evolve
+from kit.command import cli, mpi
 
 
 def parse(argv=None):

@@ -76,7 +76,7 @@ def scripts() -> list[tuple[list[str], list[str]]]:
             flags = _flags(path) + (loop if name == "train" else [])
             more = ["-n", "1"] if name == "train" else []
             result.append((["python", str(path), "--preset", "smoke", *more], flags))
-    path = ROOT / "estool/toy.py"
+    path = ROOT / "estool/tests/toy.py"
     result.append((["python", str(path), "--generations", "3", "-n", "1"], loop))
     cart = "CartPoleSwingUp-v0"
     result.append((["python", str(ROOT / "estool/train.py"), cart, "-n", "1"], loop + agent))
@@ -150,7 +150,7 @@ WRONG = (  # what does not fit together, or names nothing: a command, and what i
     (["doomrnn/train.py", "--eval_episodes", "200000", "-n", "1"], "selection seeds"),
     (["doomrnn/train.py", "--max_lenght", "5"], "--max_lenght"),
     (["carracing/train.py", "-n", "16", "-t", "2", "--population", "64"], "--population"),
-    (["estool/toy.py", "-n", "1", "--average", "5", "--generations", "3"], "--average"),
+    (["estool/tests/toy.py", "-n", "1", "--average", "5", "--generations", "3"], "--average"),
     (["doomrnn/model.py", "doomrnn", "norender", "--video", "a.mp4"], "--video"),
     (["carracing/model.py", "render", "--csv", "a.csv"], "--csv"),
     (["doomrnn/model.py", "doomrnn", "norender", "--episodes", "100001"], "episodes"),
@@ -161,7 +161,7 @@ WRONG = (  # what does not fit together, or names nothing: a command, and what i
     (["doomrnn/series.py", "--vae", "nowhere.json"], "nowhere.json"),
     (["doomrnn/rnn_train.py", "--series", "nowhere.npz"], "nowhere.npz"),
     (["carracing/rnn_train.py", "--precision", "float8"], "--precision"),
-    (["estool/toy.py", "-n", "1", "--init_opt", "nowhere.json"], "nowhere.json"),
+    (["estool/tests/toy.py", "-n", "1", "--init_opt", "nowhere.json"], "nowhere.json"),
     (["estool/train.py", "NoSuchGame-v0", "-n", "1"], "NoSuchGame-v0"),
     (["estool/train.py"], "game"),
     (["estool/model.py", "NoSuchGame-v0"], ""),
@@ -416,7 +416,8 @@ def results(rooms: Rooms, rng: np.random.Generator, folder: Path) -> Outcome:
 
 
 HISTORY = """
-from estool import cli, plot
+from estool import plot
+from kit.command import cli
 def main():
     plot.learning_curves("run")
 cli.run(main)

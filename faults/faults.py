@@ -24,9 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
-from estool import cli
-from estool.errors import UserError
-from estool.weights import read_json, write_json
+from kit.command import cli
+from kit.command.errors import UserError
+from kit.files.atomic import read_json, write_json
 
 import bad_input
 import interruptions

@@ -7,9 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from estool import locks, memory
-from estool.errors import UserError
-from estool.weights import atomic_path
+from kit.command import locks, memory
+from kit.command.errors import UserError
+from kit.files.atomic import atomic_path
 
 import bad_input
 import interruptions
@@ -78,7 +78,7 @@ def test_surroundings(rooms, tmp_path, name, monkeypatch):
 
 def test_a_lock_is_refused_while_it_is_held_and_ends_with_its_process(tmp_path, monkeypatch):
     code = (
-        "import sys, time\nfrom estool import locks\n"
+        "import sys, time\nfrom kit.command import locks\n"
         "with locks.only_one(sys.argv[1]): print(1, flush=True); time.sleep(60)"
     )
     monkeypatch.setattr(locks, "PATIENCE", 0.2)
@@ -139,7 +139,7 @@ def test_counts_of_several_runs_add_up_to_one_table(tmp_path):
 def test_a_process_that_was_started_by_a_script_ends_with_it(tmp_path):
     """kill -9 of the script: what it started says goodbye within seconds."""
     script = tmp_path / "jobs.bash"
-    code = "import time; from estool import cli; cli.run(lambda: time.sleep(60))"
+    code = "import time; from kit.command import cli; cli.run(lambda: time.sleep(60))"
     script.write_text(f"export ESTOOL_PARENT=$$\n{sys.executable} -c '{code}'\n")
     command = interruptions.Command(["bash", str(script)], tmp_path)
     end = time.monotonic() + 30

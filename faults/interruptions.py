@@ -142,7 +142,7 @@ def stages() -> list[Stage]:
     for name, needs, flags, weight, most in (
         ("carracing train.py", models, ("carracing/train.py", *small), 1, HEAVY),
         ("doomrnn train.py", ["tf_models"], ("doomrnn/train.py", *small), 1, HEAVY),
-        ("estool toy.py", (), ("estool/toy.py", *toy), 10, 12),
+        ("estool toy.py", (), ("estool/tests/toy.py", *toy), 10, 12),
         ("estool train.py", (), (*cart, *pole), 4, 12),
     ):
         part = flags[0].split("/")[1]

@@ -25,7 +25,7 @@ from pathlib import Path
 import psutil
 
 MARK = "ESTOOL_FAULTS"  # variable: which harness and which command a process belongs to
-LOADED = ("estool.tf", "estool.evolve", "gymnasium.envs.box2d.car_racing", "cv2", "cma")
+LOADED = ("kit.tensors.tf", "estool.evolve", "gymnasium.envs.box2d.car_racing", "cv2", "cma")
 LOADED += ("tensorboardX", "matplotlib.pyplot", "imageio")
 # Both are long, because a training beside may leave this one a tenth of a core.
 TIMEOUT = 900.0  # seconds after which a command counts as hanging

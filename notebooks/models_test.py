@@ -12,7 +12,7 @@ from notebooks_test import HERE, assignments, execute, import_v, picture_count, 
 from notebooks_test import jupyter_folders as jupyter_folders  # a fixture for every test
 from notebooks_test import test_no_outputs_in_git_and_a_text_before_every_cell as check_clean
 
-from estool.weights import save_controller, save_initial_z, save_weights
+from kit.files.weights import save_controller, save_initial_z, save_weights
 
 NOTEBOOKS = ("rnn_test.ipynb", "controller_test.ipynb")
 DOOM = HERE.parent / "doomrnn"
@@ -171,7 +171,7 @@ def test_sliders_turn_the_latents_and_degrade(monkeypatch, capsys):
     def names():
         from matplotlib import pyplot
 
-        from estool import pictures
+        from kit.show import pictures
 
         pyplot.switch_backend("agg")
         rng = np.random.default_rng(0)

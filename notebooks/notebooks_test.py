@@ -16,8 +16,10 @@ from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from estool import cli, evolve, mpi, recordings, toy
-from estool.weights import save_weights
+from estool import evolve, toy
+from kit.command import cli, mpi
+from kit.files import recordings
+from kit.files.weights import save_weights
 
 HERE = Path(__file__).parent
 NOTEBOOKS = ("plot_training_progress.ipynb", "vae_test.ipynb", "simple_es_example.ipynb")

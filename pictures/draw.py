@@ -14,7 +14,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
 
-from estool import cli, pictures, plot
+from estool import plot
+from kit.command import cli
+from kit.show import pictures
 
 HERE = Path(__file__).parent
 LOG = HERE.parent / "doomrnn" / "log" / "doomrnn.cma.16.64"
@@ -24,7 +26,7 @@ SIZES = {  # parameters, as the rooms' tests count them
     "C": "867 / 1 088 parameters",
 }
 BLUE, GREEN, ORANGE, INK = "#4878b8", "#4a9a62", "#d9822b", "#333333"
-TILE, BORDER = 154, 3  # of a strip, see estool/panels.py
+TILE, BORDER = 154, 3  # of a strip, see kit/show/panels.py
 
 
 class Diagram:

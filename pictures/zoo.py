@@ -12,8 +12,10 @@ import numpy as np
 
 os.environ.setdefault("MUJOCO_GL", "egl")  # draws without a screen, if told before gymnasium comes
 
-from estool import cli, model, panels, pictures
+from estool import model
 from estool.policy import Controllers
+from kit.command import cli
+from kit.show import panels, pictures
 
 HERE = Path(__file__).parent
 ZOO = HERE.parent / "estool" / "zoo"

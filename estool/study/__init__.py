@@ -1,0 +1,1 @@
+"""What estool costs and reaches: benchmarks, other libraries beside it, tables of trainings."""

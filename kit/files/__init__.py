@@ -1,0 +1,1 @@
+"""The files that stages leave: read with checks, written atomically."""
