@@ -11,6 +11,7 @@ import cv2
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+
 from kit.command.errors import UserError
 
 LOG = "log_"  # keys that are logged and kept in episodes, and that the agent never sees

@@ -2,6 +2,7 @@
 
 import gymnasium
 import numpy as np
+
 from kit.command.errors import UserError
 
 STICKY = 0.25  # chance that a frame gets the action before, in place of the new one

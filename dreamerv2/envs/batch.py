@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import gymnasium
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import iterate
+
 from kit.command.errors import UserError
 
 STRATEGIES = ("none", "thread", "process")

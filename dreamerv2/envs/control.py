@@ -6,6 +6,7 @@ from collections.abc import Callable
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+
 from kit.command.errors import UserError
 
 CAMERAS = {  # of tasks whose camera 0 looks elsewhere

@@ -4,10 +4,10 @@ import contextlib
 import re
 
 import gymnasium
-from kit.command.errors import UserError
 
 from dreamerv2.envs import atari, control, rooms, survival
 from dreamerv2.envs.adapter import adapt
+from kit.command.errors import UserError
 
 TASKS = (
     "atari_<game>, dmc_<domain>_<task>, crafter_reward, minigrid_<name>, gym_<id>, carracing or "

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import gymnasium
 import numpy as np
+
 from kit.command.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]

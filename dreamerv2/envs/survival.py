@@ -3,9 +3,9 @@
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from kit.command.errors import UserError
 
 from dreamerv2.envs.control import INSTALL
+from kit.command.errors import UserError
 
 REWARDS = {"reward": True, "noreward": False}
 
