@@ -33,7 +33,7 @@ class Replay:
     Args:
         directory: where the files are; it is made.
         capacity: steps that batches are drawn from; 0 is all.
-        ongoing: whether batches also hold episodes that have not ended.
+        ongoing: whether batches also hold those of `unfinished` episodes that have minlen steps.
         minlen, maxlen: steps of a sequence; an episode shorter than minlen is drawn whole, and a
             maxlen of 0 draws whole episodes.
         prioritize_ends: draws the ends of episodes more often.
@@ -62,7 +62,9 @@ class Replay:
         self._rng = np.random.default_rng(seed)
         self._paths: list[Path] = []  # of the episodes that are drawn from, oldest first
         self._held = _Held(memory_bytes)
-        self._unfinished: dict[int, dict[str, list]] = {}
+        self.unfinished: Mapping[
+            int, Mapping[str, list]
+        ] = {}  # the driver's: worker -> key -> rows
         self._rest: Episode | None = None  # of the last sequence: it begins the next chunk
         self.total_steps = self.total_episodes = self.loaded_steps = self.damaged = 0
         self._read_folder()
@@ -107,19 +109,6 @@ class Replay:
                 if bar is not None:
                     bar.update()
 
-    # Adding
-
-    def add_row(self, row: Mapping[str, np.ndarray], worker: int = 0) -> Episode | None:
-        """Append a row to the episode of `worker`; the whole episode, stored, where it is over."""
-        unfinished = self._unfinished.setdefault(worker, {key: [] for key in row})
-        for key, value in row.items():
-            unfinished[key].append(np.array(value))
-        if not row["is_last"]:
-            return None
-        episode = _stack(self._unfinished.pop(worker))
-        self.add_episode(episode)
-        return episode
-
     def add_episode(self, episode: Episode) -> None:
         """Write a whole episode into the folder, and draw from it."""
         steps = len(episode["action"]) - 1
@@ -133,19 +122,6 @@ class Replay:
         self._held.add(path, episode)
         while self._capacity and self.loaded_steps > self._capacity and len(self._paths) > 1:
             self._leave_out(0)
-
-    def cut_unfinished(self) -> None:
-        """Store the episodes that have not ended as if the clock had ended them here.
-
-        For a run that is interrupted: its environments are lost, their steps are not.
-        """
-        while self._unfinished:
-            episode = _stack(self._unfinished.popitem()[1])
-            if len(episode["action"]) > 1:
-                episode["is_last"][-1] = True
-                self.add_episode(episode)
-
-    # Drawing
 
     def batch(self, batch: int, length: int) -> dict[str, np.ndarray]:
         """`batch` chunks of `length` rows: key -> (batch, length, ...).
@@ -188,11 +164,8 @@ class Replay:
         return sequence
 
     def _draw_episode(self) -> Mapping[str, Sequence]:
-        ongoing = []
-        if self._ongoing:
-            ongoing = [
-                rows for rows in self._unfinished.values() if len(rows["action"]) > self._minlen
-            ]
+        among = self.unfinished.values() if self._ongoing else ()
+        ongoing = [rows for rows in among if len(rows["action"]) > self._minlen]
         while len(self._paths) + len(ongoing):
             index = int(self._rng.integers(len(self._paths) + len(ongoing)))
             if index >= len(self._paths):
@@ -283,7 +256,3 @@ def _steps(path: Path) -> int | None:
     """The number at the end of the name; None where there is none."""
     text = path.stem.rpartition("-")[2]
     return int(text) if text.isdecimal() else None
-
-
-def _stack(rows: Mapping[str, list]) -> Episode:
-    return {key: np.stack(values) for key, values in rows.items()}
