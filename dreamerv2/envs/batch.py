@@ -1,6 +1,7 @@
 """Several environments side by side: one after the other, in threads or in processes."""
 
 import functools
+import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -67,5 +68,6 @@ def _ahead(maker: Maker) -> gymnasium.Env:
 
 def _in_process(maker: Maker) -> gymnasium.Env:
     """Ctrl-C reaches every process of a terminal; the one that trains closes the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if multiprocessing.parent_process() is not None:  # gymnasium also makes one here, for a look
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     return maker()
