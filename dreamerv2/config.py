@@ -135,8 +135,9 @@ class Config(dict):
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Config":
         """Read what `save` wrote; UserError where it is missing, damaged or no mapping."""
+        read = json.loads if Path(path).suffix == ".json" else yaml.safe_load
         try:
-            value = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+            value = read(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
         except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from dreamerv2 import config as settings
 from dreamerv2.envs.batch import make_batch
-from dreamerv2.envs.make import make
+from dreamerv2.envs.make import make, strategy
 from dreamerv2.training import train
 from kit.command import cli
 
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         for mode, count in (("train", config.envs), ("eval", min(config.envs, config.eval_eps))):
             maker = functools.partial(make, config.task, mode, config)
-            batches.append(make_batch([maker] * count, config.envs_parallel))
+            batches.append(make_batch([maker] * count, strategy(config)))
         train(config, *batches)
     finally:
         for batch in batches:

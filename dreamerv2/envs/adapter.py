@@ -85,7 +85,9 @@ class Observations(gymnasium.ObservationWrapper):
             return picture
         if key.startswith(LOG):
             return np.float32(value)
-        return np.asarray(spaces.flatten(self._spaces[key], value), np.float32)
+        space = self._spaces[key]
+        flat = value if isinstance(space, spaces.Box) else spaces.flatten(space, value)
+        return np.asarray(flat, np.float32).reshape(-1)
 
 
 class Actions(gymnasium.ActionWrapper):

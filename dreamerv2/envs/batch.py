@@ -2,9 +2,10 @@
 
 import functools
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import gymnasium
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
@@ -57,8 +58,10 @@ def make_batch(makers: Sequence[Maker], parallel: str = "none") -> VectorEnv:
     if parallel == "thread":
         return ThreadVectorEnv(makers, copy=False, **manual)
     if parallel == "process":
-        workers = [functools.partial(_in_process, maker) for maker in makers]
-        return AsyncVectorEnv(workers, copy=False, context="spawn", **manual)
+        workers = {id(maker): _InProcess(maker) for maker in makers}
+        return AsyncVectorEnv(
+            [workers[id(maker)] for maker in makers], copy=False, context="spawn", **manual
+        )
     raise UserError(f"--envs_parallel: expected {', '.join(STRATEGIES)}, found {parallel!r}")
 
 
@@ -66,8 +69,32 @@ def _ahead(maker: Maker) -> gymnasium.Env:
     return _Ahead(maker())
 
 
-def _in_process(maker: Maker) -> gymnasium.Env:
-    """Ctrl-C reaches every process of a terminal; the one that trains closes the others."""
-    if multiprocessing.parent_process() is not None:  # gymnasium also makes one here, for a look
+class _InProcess:
+    """Makes an environment in the process that steps it; here it only tells its spaces.
+
+    gymnasium makes one environment where it starts the others, for a look at its spaces. Some must
+    not be made beside TensorFlow.
+    """
+
+    def __init__(self, maker: Maker):
+        self._maker, self._home = maker, os.getpid()
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            self._spaces = pool.submit(_spaces, maker).result()
+
+    def __call__(self) -> gymnasium.Env:
+        if os.getpid() == self._home:
+            env = gymnasium.Env()
+            env.observation_space, env.action_space = self._spaces
+            return env
+        # Ctrl-C reaches every process of a terminal; the one that trains closes the others.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return maker()
+        return self._maker()
+
+
+def _spaces(maker: Maker) -> tuple[gymnasium.Space, gymnasium.Space]:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    env = maker()
+    try:
+        return env.observation_space, env.action_space
+    finally:
+        env.close()

@@ -1,7 +1,8 @@
 """dm_control: the suite, manipulation tasks and the rodent, from pictures, vectors or both."""
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import gymnasium
 import numpy as np
@@ -80,13 +81,14 @@ class Control(gymnasium.Env):
 def make(name: str, config, pictures: bool) -> gymnasium.Env:
     """The task `name`, as "walker_walk", "cup_catch", "manip_...", "locom_rodent_...".
 
-    `pictures` says whether "image" is drawn, which takes a hundred times a step's time. Raises
-    UserError where dm_control is missing or has no such task.
+    `pictures` says whether "image" is drawn, which takes a hundred times a step's time, and a
+    process without TensorFlow (batch.py). Raises UserError where dm_control is missing or has no
+    such task.
     """
-    os.environ.setdefault("MUJOCO_GL", "egl")  # draws without a screen; read when it is imported
     domain, _, task = name.partition("_")
     try:
-        load = _loader(domain, task)
+        with _drawing_with("egl" if pictures else "disabled"):
+            load = _loader(domain, task)
     except ImportError as error:
         raise UserError(f"task dmc needs dm_control ({error}): {INSTALL}") from error
     camera = config.dmc_camera if config.dmc_camera >= 0 else CAMERAS.get(name, 0)
@@ -96,6 +98,24 @@ def make(name: str, config, pictures: bool) -> gymnasium.Env:
         raise UserError(
             f"--task: expected dmc_<domain>_<task> as dmc_walker_walk, found 'dmc_{name}' ({error})"
         ) from error
+
+
+@contextlib.contextmanager
+def _drawing_with(library: str) -> Iterator[None]:
+    """What dm_control is to draw with, which it reads when it is imported.
+
+    EGL needs no screen. Where nothing is drawn it must stay away: Mesa's brings a second LLVM into
+    the process, which crashes beside TensorFlow's own.
+    """
+    before = os.environ.get("MUJOCO_GL")
+    if library == "disabled" or before in (None, "disabled"):
+        os.environ["MUJOCO_GL"] = library
+    try:
+        yield
+    finally:
+        os.environ.pop("MUJOCO_GL")
+        if before is not None:
+            os.environ["MUJOCO_GL"] = before
 
 
 def _loader(domain: str, task: str) -> Callable:

@@ -39,6 +39,15 @@ def make(task: str, mode: str, config) -> gymnasium.Env:
     raise UserError(f"--task: expected {TASKS}, found {task!r}")
 
 
+def strategy(config) -> str:
+    """How the environments of these settings run side by side: envs_parallel, but for one case.
+
+    dm_control draws with OpenGL, whose LLVM crashes beside TensorFlow's in one process.
+    """
+    drawn = config.task.startswith("dmc_") and _wants_pictures(config)
+    return "process" if drawn else config.envs_parallel
+
+
 def _wants_pictures(config) -> bool:
     patterns = (config.encoder.cnn_keys, config.decoder.cnn_keys)
     return any(re.match(pattern, "image") for pattern in patterns)
