@@ -7,6 +7,7 @@ video uint8 (T, H, W, C). `dv2.train(env, config, outputs=[...])` takes any.
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from kit.command.progress import Scalars
 
 Summary = tuple[int, str, np.ndarray]
 Output = Callable[[Sequence[Summary]], None]
+COUNTS = re.compile("_(total|loaded)_(steps|episodes)$")  # too much for a line on the terminal
 PRINT_INTERVAL = 10.0  # seconds between two lines on the terminal
 VIDEO_FPS = 20
 
@@ -80,7 +82,11 @@ class TerminalOutput:
         self._newest: dict[str, float] = {}
 
     def __call__(self, summaries: Sequence[Summary]) -> None:
-        self._newest |= {name: float(value) for _, name, value in summaries if value.ndim == 0}
+        self._newest |= {
+            name: float(value)
+            for _, name, value in summaries
+            if value.ndim == 0 and not COUNTS.search(name)
+        }
         if self._newest and time.monotonic() > self._printed + self._interval:
             step = max(step for step, _, _ in summaries)
             numbers = " / ".join(f"{name} {value:.4g}" for name, value in self._newest.items())

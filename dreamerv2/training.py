@@ -15,6 +15,7 @@ import tqdm
 from gymnasium.vector import VectorEnv
 
 from dreamerv2 import checkpoints
+from dreamerv2.agents import make_agent
 from dreamerv2.config import Config
 from dreamerv2.driver import Driver, action_size, play_episodes, random_policy
 from dreamerv2.logger import JSONLOutput, Logger, Output, TensorBoardOutput, TerminalOutput
@@ -111,7 +112,7 @@ class Run:
         config = self._config
         if self._stop.requested:
             return
-        agent = self._agent = _make_agent(config, self._envs)
+        agent = self._agent = make_agent(config, self._envs)
         values = checkpoints.load(self._logdir, agent) or {"hours": 0.0, "evaluated": None}
         self._evaluated, self._hours = values["evaluated"], values["hours"]
         self._saved = time.monotonic()
@@ -256,20 +257,6 @@ class Run:
 
     def _summary(self) -> dict[str, str]:
         return {"return": f"{np.mean(self._recent):.3g}"} if self._recent else {}
-
-
-def _make_agent(config: Config, envs: VectorEnv):
-    """The agent; here TensorFlow is loaded, which the environments' processes never need."""
-    from dreamerv2.agent import Agent
-    from kit.command.mpi import usable_cores
-    from kit.tensors.precision import use_threads
-    from kit.tensors.tf import tf
-
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
-    use_threads(config.threads or usable_cores())
-    tf.config.run_functions_eagerly(not config.jit)
-    return Agent(config, envs.single_observation_space, envs.single_action_space)
 
 
 def _keep_config(logdir: Path, config: Config) -> None:

@@ -84,7 +84,7 @@ class Observations(gymnasium.ObservationWrapper):
                 picture = resized.reshape(*self._size, -1)  # cv2 drops a single channel
             return picture
         if key.startswith(LOG):
-            return np.float32(value)
+            return np.asarray(value, np.float32)
         space = self._spaces[key]
         flat = value if isinstance(space, spaces.Box) else spaces.flatten(space, value)
         return np.asarray(flat, np.float32).reshape(-1)
