@@ -165,11 +165,14 @@ class ActorCritic:
 
     def _discounts(self, p: Tensors, dream: Dream, is_terminal: tf.Tensor) -> Tensors:
         """What is known of the start is taken from the replay (agent.py imagine)."""
-        horizon = len(dream.actions)
-        said = self._world_model.predict_discount(p, *dream.stacked(1, horizon + 1))
-        known = self.config.discount * (1 - is_terminal)
-        discounts = tf.concat([known[None], tf.reshape(said, (horizon, -1))], 0)
-        before = tf.concat([tf.ones_like(known)[None], discounts[:-1]], 0)
+        horizon, rows = len(dream.actions), is_terminal.shape[0]
+        if self._world_model.discount is None:
+            discounts = tf.fill((horizon + 1, rows), float(self.config.discount))
+        else:
+            said = self._world_model.predict_discount(p, *dream.stacked(1, horizon + 1))
+            known = self.config.discount * (1 - is_terminal)
+            discounts = tf.concat([known[None], tf.reshape(said, (horizon, rows))], 0)
+        before = tf.concat([tf.ones((1, rows)), discounts[:-1]], 0)
         weights = tf.stop_gradient(tf.math.cumprod(before, 0))
         return {"discounts": discounts, "weights": weights}
 
