@@ -198,7 +198,11 @@ POSITIVE = ("envs", "action_repeat", "log_every", "train_every", "eval_eps", "im
 POSITIVE += ("dataset.batch", "dataset.length", "render_size", "replay_gb", "checkpoint_minutes")
 NOT_NEGATIVE = ("seed", "steps", "prefill", "pretrain", "train_steps", "eval_every", "time_limit")
 NOT_NEGATIVE += ("hours", "threads", "replay.capacity", "replay.maxlen", "expl_until")
-CHOICES = {"precision": (16, 32), "clip_rewards": ("identity", "sign", "tanh")}
+CHOICES = {
+    "envs_parallel": ("none", "thread", "process"),
+    "precision": (16, 32),
+    "clip_rewards": ("identity", "sign", "tanh"),
+}
 CHOICES |= {"expl_behavior": ("greedy", "Random", "Plan2Explore", "ModelLoss")}
 
 

@@ -35,7 +35,7 @@ class Logger:
         self.step = 0
         self._outputs, self._multiplier = list(outputs), multiplier
         self._summaries: list[Summary] = []
-        self._last: tuple[float, int] | None = None
+        self.start_clock()
 
     @property
     def shown_step(self) -> int:
@@ -67,11 +67,14 @@ class Logger:
             if hasattr(output, "close"):
                 output.close()
 
+    def start_clock(self) -> None:
+        """The next `fps` is over the time from here on."""
+        self._last = (time.monotonic(), self.shown_step)
+
     def _add_fps(self) -> None:
-        now, step = time.monotonic(), self.shown_step
-        if self._last is not None and now > self._last[0]:
-            self.add({"fps": (step - self._last[1]) / (now - self._last[0])})
-        self._last = (now, step)
+        now, step = self._last
+        self.start_clock()
+        self.add({"fps": (self.shown_step - step) / max(self._last[0] - now, 1e-9)})
 
 
 class TerminalOutput:

@@ -123,6 +123,8 @@ class Run:
         logs = Every(config.log_every, self.step)
         if self.step >= config.steps:
             print(f"{self._logdir}: has its {self.step} steps; give more --steps to go on")
+        self.logger.step = self.step
+        self.logger.start_clock()
         with progress.bar(config.steps, "steps", "training", self.step) as bar:
             while self._goes_on():
                 if self._evaluation_due():

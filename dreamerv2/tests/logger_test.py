@@ -35,7 +35,6 @@ def test_frames_a_second_are_of_the_environment(tmp_path, monkeypatch):
     monkeypatch.setattr("dreamerv2.logger.time.monotonic", lambda: next(times))
     seen = []
     logger = Logger([seen.extend], multiplier=2)
-    logger.write(fps=True)
     logger.step = 100
     logger.write(fps=True)
     assert seen == [(200, "fps", 100.0)]
