@@ -3,8 +3,9 @@
 Every function is a usual layer with its usual gradients, float32 or bfloat16; the tests compare
 them with plain TensorFlow. study/bench.py says what each of them brings.
 
-- The gradient of a convolution's kernel is made of matrix products.
-- The first deconvolution sees a 1x1 map, so it is a dense layer.
+- The gradient of a convolution's kernel at few places is made of matrix products.
+- The first deconvolution sees a 1x1 map, so it is a dense layer; the last ones are convolutions
+  that make 2x2 pixels of each.
 - One-hots times a matrix are sums of its rows.
 - A matrix that every step of a loop multiplies by gets its gradient in one product after the loop.
 """
@@ -15,41 +16,39 @@ import numpy as np
 
 from kit.tensors.tf import tf
 
+FEW_PLACES = 6  # along an edge: up to here matrix products are faster than oneDNN's gradient
+
 
 def product_of_parts(parts: Sequence[tf.Tensor], kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     """The parts (N, .) side by side @ kernel + bias: (N, Out).
 
-    A part of whole numbers (N, S) stands for S one-hots side by side, which fill the rows of the
-    kernel that the other parts leave.
+    A first part of whole numbers (N, S) stands for S one-hots side by side, which fill the rows of
+    the kernel that the other parts leave.
     """
-    dense = [part for part in parts if not part.dtype.is_integer]
-    if len(dense) == len(parts):
-        x = parts[0] if len(parts) == 1 else tf.concat(parts, -1)
-        return tf.nn.bias_add(tf.matmul(x, kernel), bias)
-    classes, *rest = parts
-    rows = kernel.shape[0] - sum(part.shape[-1] for part in rest)
-    total = sum_of_rows(classes, kernel[:rows])
-    if rest:
-        total += tf.matmul(tf.concat(rest, -1), kernel[rows:])
-    return tf.nn.bias_add(total, bias)
+    if parts[0].dtype.is_integer:
+        return tf.nn.bias_add(_sum_of_rows(parts[0], tf.concat(parts[1:], -1), kernel), bias)
+    x = parts[0] if len(parts) == 1 else tf.concat(parts, -1)
+    return tf.nn.bias_add(tf.matmul(x, kernel), bias)
 
 
 @tf.custom_gradient
-def sum_of_rows(classes: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """One-hots of `classes` int32 (N, S), side by side, @ kernel (S * C, Out): (N, Out)."""
-    count, variables = tf.shape(classes)[0], classes.shape[1]
-    size = kernel.shape[0] // variables
-    indices = tf.reshape(classes + tf.range(0, variables * size, size), [-1])
+def _sum_of_rows(classes: tf.Tensor, rest: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """[one-hots of classes (N, S), rest (N, R)] @ kernel (S * C + R, Out): (N, Out)."""
+    count, variables = classes.shape
+    rows = kernel.shape[0] - rest.shape[1]
+    size = rows // variables
+    indices = tf.reshape(classes + tf.range(0, rows, size), [-1])
     segments = tf.repeat(tf.range(count), variables)
+    chosen = tf.raw_ops.SparseSegmentSum(data=kernel[:rows], indices=indices, segment_ids=segments)
+    total = tf.ensure_shape(chosen, (count, kernel.shape[1])) + tf.matmul(rest, kernel[rows:])
 
     def gradient(upstream):
-        for_kernel = tf.raw_ops.SparseSegmentSumGrad(
-            grad=upstream, indices=indices, segment_ids=segments, output_dim0=kernel.shape[0]
-        )
-        return None, for_kernel
+        one_hots = tf.reshape(tf.one_hot(classes, size, dtype=kernel.dtype), (-1, rows))
+        x = tf.concat([one_hots, rest], -1)  # adding row by row would take three times as long
+        for_rest = tf.matmul(upstream, kernel[rows:], transpose_b=True)
+        return None, for_rest, tf.matmul(x, upstream, transpose_a=True)
 
-    total = tf.raw_ops.SparseSegmentSum(data=kernel, indices=indices, segment_ids=segments)
-    return tf.ensure_shape(total, (classes.shape[0], kernel.shape[1])), gradient
+    return total, gradient
 
 
 class LoopProduct:
@@ -102,37 +101,60 @@ def convolve(x, kernel):
 
     def gradient(upstream):
         for_x = tf.nn.conv2d_transpose(upstream, kernel, tf.shape(x), 2, "VALID")
-        return for_x, kernel_gradient(x, upstream, kernel.shape[0])
+        return for_x, _kernel_gradient(x, upstream, kernel.shape[0])
 
     return tf.nn.conv2d(x, kernel, 2, "VALID"), gradient
 
 
-def deconvolve_1x1(x, kernel):
+def deconvolve_1x1(x, kernel, bias):
     """Deconvolution of a 1x1 map x (N, In), kernel (side, side, Out, In): (N, side, side, Out)."""
     side, _, out_size, in_size = kernel.shape
     flat = tf.matmul(x, tf.reshape(kernel, (-1, in_size)), transpose_b=True)
-    return tf.reshape(flat, (-1, side, side, out_size))
+    return tf.nn.bias_add(tf.reshape(flat, (-1, side, side, out_size)), bias)
 
 
 @tf.custom_gradient
-def deconvolve(x, kernel):
-    """Deconvolution by stride 2, kernel (side, side, Out, In)."""
-    side = kernel.shape[0]
+def deconvolve(x, kernel, bias):
+    """Deconvolution by stride 2, kernel (side, side, Out, In), and a bias."""
+    side, _, channels, _ = kernel.shape
     edge = side + 2 * (x.shape[1] - 1)
 
     def gradient(upstream):
         for_x = tf.nn.conv2d(upstream, kernel, 2, "VALID")
-        return for_x, kernel_gradient(upstream, x, side)
+        for_bias = tf.reduce_sum(tf.reshape(upstream, (-1, channels)), 0)
+        return for_x, _kernel_gradient(upstream, x, side), for_bias
 
-    size = (tf.shape(x)[0], edge, edge, kernel.shape[2])
-    return tf.nn.conv2d_transpose(x, kernel, size, 2, "VALID"), gradient
+    if side % 2 == 0:
+        return _deconvolve_by_pixels(x, kernel, bias), gradient
+    size = (tf.shape(x)[0], edge, edge, channels)
+    y = tf.nn.conv2d_transpose(x, kernel, size, 2, "VALID")
+    return tf.nn.bias_add(y, bias), gradient
 
 
-def kernel_gradient(large, small, side: int):
+def _deconvolve_by_pixels(x, kernel, bias):
+    """`deconvolve` for a kernel of even side: a convolution that makes 2x2 pixels of each.
+
+    TensorFlow's own is four times slower where few channels come out.
+    """
+    half, _, out_size, in_size = kernel.shape[0] // 2, *kernel.shape[1:]
+    kernel = tf.reshape(kernel, (half, 2, half, 2, out_size, in_size))[::-1, :, ::-1]
+    kernel = tf.transpose(kernel, (0, 2, 5, 1, 3, 4))
+    kernel = tf.reshape(kernel, (half, half, in_size, 4 * out_size))
+    border = [half - 1, half - 1]
+    y = tf.nn.conv2d(tf.pad(x, [[0, 0], border, border, [0, 0]]), kernel, 1, "VALID")
+    y = tf.nn.bias_add(y, tf.tile(bias, [4]))
+    _, height, width, _ = y.shape
+    y = tf.transpose(tf.reshape(y, (-1, height, width, 2, 2, out_size)), (0, 1, 3, 2, 4, 5))
+    return tf.reshape(y, (-1, 2 * height, 2 * width, out_size))
+
+
+def _kernel_gradient(large, small, side: int):
     """The gradient (side, side, C, D) of a kernel of stride 2.
 
     large (N, H, W, C) is what the kernel slides over, small (N, h, w, D) what lies at its places.
     """
+    if small.shape[1] <= FEW_PLACES:
+        return _kernel_gradient_by_products(large, small, side)
     shape = (side, side, large.shape[3], small.shape[3])
     return tf.raw_ops.Conv2DBackpropFilter(
         input=large,
@@ -141,3 +163,23 @@ def kernel_gradient(large, small, side: int):
         strides=[1, 2, 2, 1],
         padding="VALID",
     )
+
+
+def _kernel_gradient_by_products(large, small, side: int):
+    """The same in matrix products, one for every two columns of a row of the kernel."""
+    places, channels = small.shape[1], large.shape[3]
+    half = places - 1 + (side + 1) // 2  # pairs of pixels along an edge
+    missing = [0, max(0, 2 * half - large.shape[1])]
+    large = tf.pad(large, [[0, 0], missing, missing, [0, 0]])[:, : 2 * half, : 2 * half]
+    pairs = tf.reshape(large, (-1, half, 2, half, 2 * channels))  # two pixels lie side by side
+    small = tf.reshape(small, (-1, small.shape[3]))
+    products = []
+    for i in range(side):
+        for j in range(0, side, 2):
+            rows, columns = slice(i // 2, i // 2 + places), slice(j // 2, j // 2 + places)
+            width = min(2, side - j) * channels
+            # one after the other, so that a patch is still in the cache when it is multiplied
+            with tf.control_dependencies(products[-1:]):
+                patch = pairs[:, rows, i % 2, columns, :width]
+            products.append(tf.matmul(tf.reshape(patch, (-1, width)), small, transpose_a=True))
+    return tf.reshape(tf.concat(products, 0), (side, side, channels, -1))

@@ -187,12 +187,12 @@ class Deconvolutions:
         x = self._dense(p, *parts)
         for i, (kernel, bias, activation) in enumerate(self._layers):
             deconvolve = layers.deconvolve if i else layers.deconvolve_1x1
-            x = activation(p, tf.nn.bias_add(deconvolve(x, p[kernel]), p[bias]))
+            x = activation(p, deconvolve(x, p[kernel], p[bias]))
         return x
 
 
 class GRU:
-    """A GRU with layer norm over all gates; the reset applies to the candidate (nets.py GRUCell)."""
+    """A GRU with layer norm over its gates; the reset applies to the candidate (nets.py GRUCell)."""
 
     UPDATE_BIAS = -1.0
 

@@ -1,4 +1,4 @@
-"""The original DreamerV2, run in a process and environment of its own; parity.py and bench.py use it.
+"""The original DreamerV2, run in a process of its own; parity.py and bench.py use it.
 
     python original.py FOLDER JOB.json
 
@@ -27,7 +27,7 @@ TINY = 2.0**-24  # as in distributions.py
 
 
 def load(folder: Path):
-    """The original's modules `common` and `agent`, and the blocks of its configs.yaml."""
+    """The original's modules `common` and `agent`, and its default settings."""
     import ruamel.yaml
 
     sys.path.insert(0, str(folder))
@@ -43,7 +43,7 @@ def load(folder: Path):
     import common
 
     blocks = ruamel.yaml.YAML(typ="safe").load((folder / "configs.yaml").read_text())
-    return common, agent, blocks
+    return common, agent, blocks["defaults"]
 
 
 class Space:
@@ -55,12 +55,11 @@ class Space:
             self.n = n
 
 
-def make_agent(common, agent, blocks, job):
+def make_agent(common, agent, defaults, job):
     """The original's agent for the job's settings, spaces and action."""
-    config = common.Config(blocks["defaults"])
-    for name in job["blocks"]:
-        config = config.update(blocks[name])
-    config = config.update(job["settings"])
+    config = common.Config(defaults)
+    known = set(config.flat)
+    config = config.update({k: v for k, v in job["settings"].items() if k in known})
     observations = {key: Space(shape) for key, shape in job["observations"].items()}
     observations |= {k: Space(()) for k in ("reward", "is_first", "is_last", "is_terminal")}
     size = job["actions"]
@@ -138,7 +137,7 @@ def variables(agent, discount):
         norm = hasattr(part, "gamma")
         names = ("scale", "offset") if norm else ("kernel", "bias")
         values = (part.gamma, part.beta) if norm else (part.kernel, part.bias)
-        found.update({f"{name}/{k}": v for k, v in zip(names, values)})
+        found.update({f"{name}/{k}": v for k, v in zip(names, values, strict=True)})
 
     def module(prefix, part):
         for name, inner in part._modules.items():
@@ -217,8 +216,8 @@ def build(agent, batch, arrays, job, noise):
         explorer.head(features)
 
 
-def serve(agent, job):
-    """A train step on the job's batch for each line of standard input; answers "done step"."""
+def serve(agent, job, answers):
+    """A train step on the job's batch for each line of standard input; `answers` gets "done step"."""
     with np.load(job["input"]) as file:
         batch = {k[6:]: tf.constant(v) for k, v in file.items() if k.startswith("batch/")}
     state = None
@@ -226,11 +225,11 @@ def serve(agent, job):
         state, metrics = agent.train(batch, state)
         float(metrics["model_loss"])
         float(metrics["critic_loss"])
-        print("done", line.strip(), flush=True)
+        print("done", line.strip(), file=answers, flush=True)
 
 
-def count(agent, job):
-    """How many numbers the model, the actor and the critic have; to standard output."""
+def count(agent, job, answers):
+    """How many numbers the model, the actor and the critic have."""
     tf.config.run_functions_eagerly(True)
     with np.load(job["input"]) as file:
         batch = {k[6:]: tf.constant(v) for k, v in file.items() if k.startswith("batch/")}
@@ -241,23 +240,22 @@ def count(agent, job):
         name: int(sum(np.prod(v.shape) for module in modules for v in module.variables))
         for name, modules in parts.items()
     }
-    print(json.dumps(sizes))
+    print(json.dumps(sizes), file=answers)
 
 
 def main(folder, path):
     job = json.loads(Path(path).read_text())
     if job.get("threads"):
         tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
-    common, agent, blocks = load(Path(folder))
-    stdout, sys.stdout = sys.stdout, sys.stderr  # the original prints while it builds
-    made = make_agent(common, agent, blocks, job)
+    common, agent, defaults = load(Path(folder))
+    answers, sys.stdout = sys.stdout, sys.stderr  # the original prints while it builds
+    made = make_agent(common, agent, defaults, job)
     if job["what"] == "compare":
         compare(common, made, job)
-    sys.stdout = stdout
-    if job["what"] == "serve":
-        serve(made, job)
-    elif job["what"] == "count":
-        count(made, job)
+    elif job["what"] == "serve":
+        serve(made, job, answers)
+    else:
+        count(made, job, answers)
 
 
 if __name__ == "__main__":

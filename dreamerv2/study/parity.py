@@ -171,10 +171,9 @@ class Case:
 
     def __init__(self, name: str, case: tuple, settings: dict):
         blocks, changes, observations, actions, discrete = case
-        self.name, self._changes = name, changes | settings
-        self._blocks, self._observations = blocks, observations
+        self.name, self.observations = name, observations
         self.actions, self.discrete = actions, discrete
-        self.config = from_blocks(blocks).update(self._changes | {"precision": 32})
+        self.config = from_blocks(blocks).update(changes | settings | {"precision": 32})
         self.rng = np.random.default_rng(7)
         sizes = dict(self.config.dataset)
         self.batch = random_batch(
@@ -185,7 +184,7 @@ class Case:
         """Ours, with weights away from their first values: biases and norms count then."""
         from dreamerv2.agent import Agent
 
-        agent = Agent(self.config, *spaces(self._observations, self.actions, self.discrete))
+        agent = Agent(self.config, *spaces(self.observations, self.actions, self.discrete))
         for name, variable in self.shared(agent).items():
             value = variable.numpy()
             if value.ndim == 1:
@@ -223,9 +222,8 @@ class Case:
         np.savez(folder / "input.npz", **given, **arrays)
         return {
             "what": what,
-            "blocks": self._blocks,
-            "settings": self._changes,
-            "observations": self._observations,
+            "settings": self.config.flat,
+            "observations": self.observations,
             "actions": self.actions,
             "discrete": self.discrete,
             "input": str(folder / "input.npz"),
