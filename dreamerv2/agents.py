@@ -10,12 +10,14 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 from gymnasium.vector import VectorEnv
 
 from dreamerv2 import checkpoints
 from dreamerv2 import config as settings
 from dreamerv2.config import Config
+from dreamerv2.envs.adapter import LOG
 from dreamerv2.envs.batch import make_batch
 from dreamerv2.envs.make import make, strategy
 from kit.command.errors import UserError
@@ -83,7 +85,15 @@ def make_agent(config: Config, envs: VectorEnv):
         tf.config.experimental.set_memory_growth(gpu, True)
     use_threads(config.threads or usable_cores())
     tf.config.run_functions_eagerly(not config.jit)
-    return Agent(config, envs.single_observation_space, envs.single_action_space)
+    return Agent(config, seen(envs), envs.single_action_space)
+
+
+def seen(envs: VectorEnv) -> gymnasium.spaces.Dict:
+    """What the agent sees: all keys but those that are only logged."""
+    spaces = envs.single_observation_space.spaces
+    return gymnasium.spaces.Dict(
+        {key: space for key, space in spaces.items() if not key.startswith(LOG)}
+    )
 
 
 def export(path: Path, trained: Trained) -> None:

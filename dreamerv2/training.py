@@ -15,7 +15,7 @@ import tqdm
 from gymnasium.vector import VectorEnv
 
 from dreamerv2 import checkpoints
-from dreamerv2.agents import make_agent
+from dreamerv2.agents import make_agent, seen
 from dreamerv2.config import Config
 from dreamerv2.driver import Driver, action_size, play_episodes, random_policy
 from dreamerv2.logger import JSONLOutput, Logger, Output, TensorBoardOutput, TerminalOutput
@@ -276,11 +276,11 @@ def _keep_config(logdir: Path, config: Config) -> None:
 def _describe(envs: VectorEnv, config: Config) -> str:
     """Two sentences before the start: what is seen and done, and what the replay will take."""
     spaces = envs.single_observation_space.spaces
-    seen = ", ".join(f"{key} {space.shape}" for key, space in spaces.items())
+    shown = ", ".join(f"{key} {space.shape}" for key, space in seen(envs).items())
     row = sum(space.dtype.itemsize * int(np.prod(space.shape)) for space in spaces.values())
     row += 4 * action_size(envs) + 7  # the action, the reward and three truth values
     memory = require_memory(row, config.replay.capacity, config.replay_gb * 1e9)
-    return f"Observations: {seen}; actions: {envs.single_action_space}.\n{memory}"
+    return f"Observations: {shown}; actions: {envs.single_action_space}.\n{memory}"
 
 
 def _training_seeds(seed: int, step: int) -> Iterator[int]:

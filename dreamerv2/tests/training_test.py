@@ -16,8 +16,11 @@ import pytest
 import dreamerv2.api as dv2
 from dreamerv2 import agents, evaluate, play
 from dreamerv2 import config as settings
+from dreamerv2 import train as script
+from dreamerv2.envs.batch import make_batch
 from dreamerv2.replay import Replay
 from dreamerv2.training import train
+from kit.command import locks
 from kit.command.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -146,6 +149,29 @@ def test_damaged_agents_are_named(run, tmp_path):
         agents.load(tmp_path / "c.npz", 1, **{"rssm.deter": 8, "rssm.hidden": 8})
 
 
+@pytest.mark.parametrize(
+    ("configs", "task", "package", "losses"),
+    [
+        ("atari smoke", "atari_pong", "ale_py", {"image_loss", "discount_loss"}),
+        ("smoke", "carracing", "Box2D", {"image_loss", "discount_loss"}),
+        ("dmc_proprio smoke", "dmc_cup_catch", "dm_control", {"position_loss", "velocity_loss"}),
+        ("crafter smoke", "crafter_reward", "crafter", {"image_loss", "sum_train_log_reward"}),
+        ("dmc smoke", "dmc_walker_walk", "dm_control", {"image_loss", "reward_loss"}),
+    ],
+)
+def test_every_suite_trains_and_evaluates(tmp_path, configs, task, package, losses):
+    pytest.importorskip(package)
+    flags = f"--configs {configs} --task {task} --jit False --dataset.length 4 --prefill 80"
+    flags += f" --steps 160 --time_limit 20 --eval_every 60 --log_every 40 --logdir {tmp_path}"
+    script.main(flags.split())
+    rows = metrics(tmp_path)
+    assert losses <= {name for row in rows for name in row}
+    repeat = settings.from_blocks(configs.split()).action_repeat
+    evaluated = [row["step"] / repeat for row in rows if "eval_return" in row]
+    assert evaluated == [80, 80, 140, 140, 160, 160]
+    assert files_steps(tmp_path / "train_episodes") == 160
+
+
 def test_another_task_or_size_in_the_same_folder_is_refused(run):
     config = settings.Config.load(run / "config.yaml").update({"steps": 10**6})
     with pytest.raises(UserError, match="holds a run of 'minigrid_Empty-5x5', not of 'gym_x'"):
@@ -256,8 +282,6 @@ def test_a_run_goes_on_after_every_kind_of_end_with_its_steps(tmp_path):
     ],
 )
 def test_wrong_flags_of_the_command_are_a_sentence_and_status_2(tmp_path, flags, message):
-    from dreamerv2 import train as script
-
     with pytest.raises(UserError, match=message):
         script.main(["--logdir", str(tmp_path), *flags])
     assert not list(tmp_path.iterdir())
@@ -271,8 +295,6 @@ def test_the_command_answers_a_wrong_flag_with_status_2():
 
 
 def test_a_second_start_in_a_folder_is_refused(tmp_path):
-    from dreamerv2.envs.batch import make_batch
-    from kit.command import locks
 
     with locks.only_one(tmp_path), pytest.raises(UserError, match="is in use"):
         train(TINY.update({"logdir": str(tmp_path)}), make_batch([make_grid]))
