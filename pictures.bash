@@ -23,9 +23,9 @@ draw() { # draw <name> <room> <steps> <seed> <model.py's first arguments>
 
 draw doom doomrnn 200 0 doomreal render
 draw carracing carracing 350 3 render
-(cd doomrnn && python walk.py log/doomrnn.cma.*.best.json --output ../pictures/doom_walk.png)
+(cd doomrnn && python -m study.walk log/doomrnn.cma.*.best.json --output ../pictures/doom_walk.png)
 python pictures/draw.py
 python pictures/zoo.py
 rounds=(log/{first_round,second_round}/carracing.cma.4.64 log/carracing.cma.16.64)
-(cd carracing && python curve.py "${rounds[@]}" --output ../pictures/carracing_learning.png)
+(cd carracing && python -m study.curves "${rounds[@]}" --output ../pictures/carracing_learning.png)
 ls -l pictures/*.gif pictures/*.png

@@ -8,16 +8,20 @@ all is random. One episode of 1000 steps in a window, or into --video out.mp4 or
 key M shows what M expected of each frame beside what came. It starts in ten seconds.
 """
 
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
+
 from pathlib import Path
 
-from kit.command import cli
 from kit.command.mpi import usable_cores
 from kit.show import viewer
 from kit.tensors import precision
 
 import watch
-from dream_env import MAX_LENGTH, TEMPERATURE
-from model import INPUTS, Controllers, load_agent
+from agent import Controllers, load_agent
+from world import INPUTS, MAX_STEPS, MODELS, SEES, TEMPERATURE
 
 
 def parse(argv=None):
@@ -25,10 +29,10 @@ def parse(argv=None):
     add = parser.add_argument
     add("controller", nargs="?", type=cli.existing_file, help="json; without it all is random")
     add("seed", nargs="?", type=cli.non_negative_int, default=0, help="of the episode")
-    add("--inputs", choices=INPUTS, default="zh", help="what the controller sees")
+    add("--inputs", choices=INPUTS, default=SEES, help="what the controller sees")
     add("--temperature", type=cli.positive_float, default=TEMPERATURE, help="of the dream")
-    add("--models", type=Path, default=Path(), help="folder of vae/, rnn/ and initial_z/")
-    add("--max_length", type=cli.positive_int, default=MAX_LENGTH, help="steps of the dream")
+    add("--models", type=Path, default=MODELS, help="folder of V, M and first latents")
+    add("--max_length", type=cli.positive_int, default=MAX_STEPS, help="steps of the dream")
     viewer.add_arguments(parser)
     return cli.parse(parser, argv=argv)
 

@@ -12,10 +12,12 @@ the edges of road and car: about 0.6 % of the pixels are off by more than 8 leve
 core makes some 4 000 to 5 000 steps/s instead of 110 to 190.
 """
 
-import os
-from collections.abc import Sequence
+from kit.command import cli
 
-os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # its greeting goes to standard output
+if __name__ == "__main__":
+    cli.begin()
+
+from collections.abc import Sequence
 
 import cv2
 import gymnasium
@@ -24,15 +26,13 @@ from gymnasium.envs.box2d.car_racing import CarRacing
 from gymnasium.utils import EzPickle, RecordConstructorArgs
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
-from kit.command import cli, interrupts
+from kit.command import interrupts
 from kit.command.errors import UserError
 
 from renderer import Renderer, crop_and_resize
+from world import ENV_ID, KINDS, MAX_STEPS
 
-MAX_STEPS = 1000  # CarRacing-v3's registration
 SIZE = 64
-LATENT = 32  # numbers in z; what the random policy's controller reads
-KINDS = ("stock", "fast")
 
 
 class WholeSteps:
@@ -92,14 +92,14 @@ def make(kind: str = "fast", render_mode: str | None = None) -> gymnasium.Env:
     pays -100. Raises UserError for another kind.
     """
     if kind == "stock":
-        stock = gymnasium.make("CarRacing-v3", render_mode=render_mode, disable_env_checker=True)
+        stock = gymnasium.make(ENV_ID, render_mode=render_mode, disable_env_checker=True)
         return StockCarRacing(stock)
     if kind == "fast":
         return TimeLimit(OrderEnforcing(FastCarRacing(render_mode)), MAX_STEPS)
     raise UserError(f"environment kind is {kind!r}, expected one of {', '.join(KINDS)}")
 
 
-class CarRacingBatch:
+class Environments:
     """Many environments side by side, stepped in turn; rows that finished can be left out.
 
     A fast environment holds 21 MB, a stock one 5. Environments are made when first needed and
@@ -129,7 +129,7 @@ class CarRacingBatch:
         """One step of each of `rows` (default: rows 0..len(actions)-1) with its action.
 
         Args: actions (A, 3) float32. Returns observations (A, 64, 64, 3) uint8, rewards (A,)
-        float64, finished (A,) bool (terminated or 1000 steps over), lap_finished (A,) bool (the
+        float64, finished (A,) bool (terminated or 1000 steps over), reached (A,) bool (a whole
         lap is why it terminated). Rows are never reset by themselves.
         """
         actions = np.asarray(actions, np.float32)
@@ -137,13 +137,13 @@ class CarRacingBatch:
         observations = np.empty((len(actions), SIZE, SIZE, 3), np.uint8)
         rewards = np.empty(len(actions))
         finished = np.zeros(len(actions), bool)
-        lap_finished = np.zeros(len(actions), bool)
+        reached = np.zeros(len(actions), bool)
         for k, (row, action) in enumerate(zip(rows, actions, strict=True)):
             step = self._envs[row].step(action)
             observations[k], rewards[k], terminated, truncated, info = step
             finished[k] = terminated or truncated
-            lap_finished[k] = info.get("lap_finished", False)
-        return observations, rewards, finished, lap_finished
+            reached[k] = info.get("lap_finished", False)
+        return observations, rewards, finished, reached
 
     def close(self) -> None:
         """Close every environment and give their memory back."""
@@ -152,68 +152,13 @@ class CarRacingBatch:
         self._envs = []
 
 
-def squash_action(raw: np.ndarray) -> np.ndarray:
-    """Controller outputs (..., 3), any size -> actions (..., 3) float32 in CarRacing's ranges.
-
-    Steer tanh, gas (tanh + 1) / 2, brake tanh without its negative half (reference
-    carracing/model.py).
-    """
-    squashed = np.tanh(np.asarray(raw, np.float64))
-    squashed[..., 1] = (squashed[..., 1] + 1) / 2
-    squashed[..., 2] = np.clip(squashed[..., 2], 0, 1)
-    return squashed.astype(np.float32)
-
-
-class RandomPolicy:
-    """What the reference records with (reference carracing/extract.py), without its networks.
-
-    There, V, M and C get random weights afresh for each episode. V's and M's are so small that z
-    is a standard normal at every step and h is 0; what stays is a random linear map of z, its
-    weights Cauchy times a scale drawn from U(0, .01). One instance is one episode's policy.
-    """
-
-    def __init__(self, seed: int):
-        self._rng = np.random.default_rng(seed)
-        scale = self._rng.uniform(0, 0.01)
-        self._weights = scale * self._rng.standard_cauchy((LATENT, 3))
-        self._bias = scale * self._rng.standard_cauchy(3)
-
-    def __call__(self) -> np.ndarray:
-        """The next action (3,) float32."""
-        z = self._rng.standard_normal(LATENT)
-        return squash_action(z @ self._weights + self._bias)
-
-
-class BrownianPolicy:
-    """Actions that wander: a random walk a component, a standard deviation of 1 in 50 steps.
-
-    Each is held inside the action's range, gas starting at a random point of it. One instance
-    is one episode's policy.
-    """
-
-    LOW, HIGH = np.array([-1, 0, 0]), np.array([1, 1, 1])
-
-    def __init__(self, seed: int):
-        self._rng = np.random.default_rng(seed)
-        self._action = np.array([0, self._rng.uniform(), 0])
-
-    def __call__(self) -> np.ndarray:
-        """The next action (3,) float32."""
-        self._action = self._action + self._rng.normal(0, 50**-0.5, 3)
-        self._action = np.clip(self._action, self.LOW, self.HIGH)
-        return self._action.astype(np.float32)
-
-
-POLICIES = {"reference": RandomPolicy, "brownian": BrownianPolicy}
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Play by hand."""
-    import play  # it imports this module
+    import play  # here, because programs that only drive need no window
 
     parser = cli.parser(__doc__)
     play.add_arguments(parser)
-    play.play(cli.parse(parser, argv=argv))
+    play.play(make("fast", render_mode="rgb_array"), cli.parse(parser, argv=argv))
 
 
 if __name__ == "__main__":

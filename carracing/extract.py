@@ -9,12 +9,16 @@ episode: `obs` uint8 (T, 64, 64, 3) and `action` float16 (T, 3), each frame befo
   python extract.py --agent log/carracing.cma.16.64.best.json    a second round: what an agent meets
 
 An agent is recorded as its neighbours, each episode with other weights near its own: what CMA-ES
-will try when it goes on from there.
+will try when it goes on from there. V is to know both drawings, so one episode in ten is stock's,
+which takes most of the time.
 
-A core steps the fast drawing 5400 times a second and stock's 140 times (bench.py). V is to know
-both, so one episode in ten is stock's, which takes most of the time. Started again, it goes on
-where it stopped: an episode whose file is there is not played again.
+Started again, it goes on where it stopped: an episode whose file is there is not played again.
 """
+
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
 
 import contextlib
 from pathlib import Path
@@ -22,20 +26,15 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 
-from kit.command import cli, locks, memory, progress, seeds
-from kit.files import recordings
+from kit.command import locks, memory, progress, seeds
+from kit.files import recordings, worlds
 from kit.files.weights import load_controller
 
-from env import KINDS, MAX_STEPS, POLICIES, make
-from train import INPUTS
+from env import make
+from policies import PRESETS, add_arguments, recorded_moves, renderer_of
+from world import BATCH, ENDLESS, INPUTS, KINDS, MAX_STEPS, MODELS, NAME, SEES
 
 FRAME_BYTES = 64 * 64 * 3
-PRESETS = {
-    "smoke": {"episodes": 6, "max_frames": 60, "stock_every": 2},
-    "laptop": {"episodes": 1_500, "policy": "both"},
-    # reference extract.bash: 64 processes, 200 episodes each
-    "paper": {"episodes": 12_800, "renderer": "stock"},
-}
 
 
 def parse(argv=None):
@@ -43,17 +42,12 @@ def parse(argv=None):
     add = parser.add_argument
     add("--episodes", type=cli.positive_int, default=200, help="episodes to play, all workers")
     add("--max_frames", type=cli.positive_int, default=MAX_STEPS, help="frames of an episode")
-    text = "who drives; both: each of them drives half of the episodes"
-    add("--policy", choices=(*POLICIES, "both"), default="reference", help=text)
-    text = "what draws the frames; both: stock the episodes that --stock_every says, fast the rest"
-    add("--renderer", choices=(*KINDS, "both"), default="both", help=text)
-    text = "with --renderer both, one in so many episodes is stock's"
-    add("--stock_every", type=cli.positive_int, default=10, help=text)
-    add("--agent", type=cli.existing_file, metavar="JSON", help="a controller that drives instead")
-    add("--inputs", choices=INPUTS, default="zh", help="what that controller sees")
+    add_arguments(parser)
+    add("--agent", type=cli.existing_file, metavar="JSON", help="a controller that plays instead")
+    add("--inputs", choices=INPUTS, default=SEES, help="what that controller sees")
     add("--noise", type=cli.non_negative_float, default=0.08, help="deviation of its weights")
-    add("--models", type=Path, default=Path(), help="folder of its vae/, rnn/ and initial_z/")
-    add("--batch", type=cli.positive_int, default=32, help="its episodes driven at once")
+    add("--models", type=Path, default=MODELS, help="folder of its V and M")
+    add("--batch", type=cli.positive_int, default=BATCH, help="its episodes played at once")
     add("--seed", type=cli.non_negative_int, default=0, help="fixes all episodes")
     add("--workers", type=cli.positive_int, default=1, help="processes that share the episodes")
     add("--worker", type=cli.non_negative_int, default=0, help="which of them this one is")
@@ -65,25 +59,16 @@ def parse(argv=None):
     return args
 
 
-def renderer_of(seed: int, args) -> str:
-    """The kind of environment that draws the episode `seed`, stock or fast."""
-    if args.renderer != "both":
-        return args.renderer
-    return "fast" if seed % args.stock_every else "stock"
-
-
 def record_episode(env: gymnasium.Env, seed: int, args) -> tuple[np.ndarray, np.ndarray]:
-    """Frames uint8 (T, 64, 64, 3) and actions float16 (T, 3) of one episode of a random policy."""
-    rng = np.random.default_rng(seed)
-    names = list(POLICIES) if args.policy == "both" else [args.policy]
-    policy = POLICIES[names[rng.integers(len(names))]](seed)
+    """Frames uint8 (T, 64, 64, 3) and actions float16 (T, ...) of an episode of a random policy."""
+    moves = recorded_moves(seed, args)
     observation, _ = env.reset(seed=seed)
-    frames, actions = [], []
-    while len(frames) < args.max_frames:
-        action = policy().astype(np.float16)
+    frames, actions, ended = [], [], False
+    while (ENDLESS or not ended) and len(frames) < args.max_frames:
         frames.append(observation)
-        actions.append(action)
-        observation, *_ = env.step(action.astype(np.float32))
+        actions.append(next(moves))
+        observation, _, terminated, truncated, _ = env.step(actions[-1].astype(np.float32))
+        ended = terminated or truncated
     return np.stack(frames), np.stack(actions)
 
 
@@ -95,6 +80,7 @@ def main(argv=None):
 
 def record(args) -> None:
     """Play and save this worker's episodes that are not there yet."""
+    worlds.claim(args.output, NAME)
     episode_seeds = seeds.training_seeds(np.random.default_rng(args.seed), args.episodes)
     mine = episode_seeds[args.worker :: args.workers]
     paths = {int(seed): args.output / f"{seed}.npz" for seed in mine}
@@ -111,23 +97,20 @@ def record(args) -> None:
 
 
 def record_random(episode_seeds: list[int], save, args) -> None:
-    """Hand episodes of the random policies to `save(seed, frames, actions)`."""
-    envs = {kind: make(kind) for kind in KINDS}
-    try:
+    """Hand episodes of the random policy to `save(seed, frames, actions)`."""
+    with contextlib.ExitStack() as stack:
+        envs = {kind: stack.enter_context(contextlib.closing(make(kind))) for kind in KINDS}
         for seed in episode_seeds:
             save(seed, *record_episode(envs[renderer_of(seed, args)], seed, args))
-    finally:
-        for env in envs.values():
-            env.close()
 
 
 def record_agent(episode_seeds: list[int], save, args) -> None:
     """Hand episodes of --agent's neighbours to `save(seed, frames, actions)`."""
-    # Here, because random driving has no use for TensorFlow.
+    # Here, because random play has no use for TensorFlow.
     from kit.batches.recorder import Recorder, neighbours
     from kit.tensors import precision
 
-    from model import Controllers, RealWorld, WorldModel, simulate
+    from agent import Controllers, RealWorld, WorldModel, simulate
 
     precision.use_threads(1)  # other cores have other workers
     agent = load_controller(args.agent, Controllers.size(args.inputs))
@@ -136,7 +119,7 @@ def record_agent(episode_seeds: list[int], save, args) -> None:
         drawn = [seed for seed in episode_seeds if renderer_of(seed, args) == kind]
         controllers = Controllers(neighbours(agent, drawn, args.noise), args.inputs)
         with contextlib.closing(RealWorld(model, kind)) as world:
-            recorder = Recorder(world, save, endless=True)
+            recorder = Recorder(world, save, ENDLESS)
             simulate(recorder, controllers, drawn, args.max_frames, args.batch)
 
 

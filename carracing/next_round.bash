@@ -19,9 +19,9 @@ if [ "${3:-} ${4:-}" = "--preset smoke" ]; then
 fi
 preset=(--preset laptop); [ $# -gt 2 ] && preset=("${@:3}")
 bash extract.bash "${preset[@]}" --agent "$agent" --models "$before" --seed $((number - 1)) \
-  "${record[@]}" --output "record_$round"
+  "${record[@]}" --output "$round/record"
 export ESTOOL_PARENT=$$  # a stage ends with this script, also after a kill -9
-rates=(--learning_rate 5e-4) recordings=(--record record record_round*)
+rates=(--learning_rate 5e-4) recordings=(--record record round[2-9]/record)
 "$PYTHON" vae_train.py "${preset[@]}" --weights "$before/vae/vae.json" "${rates[@]}" "${vae[@]}" \
   "${recordings[@]}" --output "$round/tf_vae"
 "$PYTHON" series.py "${preset[@]}" --vae "$round/tf_vae/vae.json" "${recordings[@]}" \
@@ -29,8 +29,7 @@ rates=(--learning_rate 5e-4) recordings=(--record record record_round*)
 "$PYTHON" rnn_train.py "${preset[@]}" --weights "$before/rnn/rnn.json" "${rates[@]}" "${rnn[@]}" \
   --series "$round/series/series.npz" --vae "$round/tf_vae/vae.json" --output "$round/tf_rnn" \
   --initial_z "$round/initial_z/initial_z.json"
-ship() { mkdir -p "$2"; cp "$1" "$2/.new" && mv "$2/.new" "$2/${1##*/}"; }  # whole or not at all
-ship "$round/tf_vae/vae.json" "$round/vae"
-ship "$round/tf_rnn/rnn.json" "$round/rnn"
+"$PYTHON" -m kit.files.install "$round/tf_vae/vae.json" --to "$round/vae"
+"$PYTHON" -m kit.files.install "$round/tf_rnn/rnn.json" --to "$round/rnn"
 "$PYTHON" train.py "${preset[@]}" "${train[@]}" --init_opt "$agent" --sigma_init 0.06 \
   --seed_start "${number}11" --models "$round" --directory "$round"

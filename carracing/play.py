@@ -13,16 +13,15 @@ import itertools
 from pathlib import Path
 
 import numpy as np
-from gymnasium.envs.box2d.car_racing import FPS
 
 from kit.command import cli
 from kit.files import recordings
 from kit.show import panels
 from kit.show.viewer import ENTER, Window, open_viewer
 
-from env import MAX_STEPS, SIZE, make
+from world import FPS, MAX_STEPS, TITLE
 
-SIDE = 7 * SIZE  # the 64x64 observation, enlarged
+SIDE = 448  # pixels a side of the 64x64 observation, enlarged
 BRAKE = 0.8  # 0.9 and more would lock the wheels
 PRINT_EVERY = 200  # steps, as the reference's env.py
 PAUSE = 2 * FPS  # frames that an episode's last picture stays
@@ -64,13 +63,12 @@ class Recorder:
         self.on, self.frames, self._actions = False, [], []
 
 
-def play(args: argparse.Namespace) -> None:
-    """Open the window and play until Escape, or for `args.steps` steps.
+def play(env, args: argparse.Namespace) -> None:
+    """Open the window and play `env` until Escape, or for `args.steps` steps; then close it.
 
     Raises UserError where no window can be opened.
     """
-    env = make("fast", render_mode="rgb_array")
-    title = "CarRacing: arrow keys, Enter restarts, R records, Escape quits"
+    title = f"{TITLE}: arrow keys, Enter restarts, R records, Escape quits"
     seed, left, open_ = args.seed, args.steps or np.inf, True
     try:
         with open_viewer(title, FPS) as window:

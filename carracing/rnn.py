@@ -9,10 +9,14 @@ Shapes: B rows, Z latents (32), A actions (3), H cells (256), K mixtures (5).
 import numpy as np
 
 from kit.batches.rows import take_rows
+from kit.files import worlds
 from kit.files.weights import load_weights, save_weights
 from kit.tensors.precision import resolve
 from kit.tensors.tf import tf
 
+from world import ACTION_SHAPE, HIDDEN, MIXTURES, NAME, Z_SIZE
+
+ACTIONS = int(np.prod(ACTION_SHAPE))  # numbers that M is given of an action
 BLOCK = 256  # rows whose numbers stay in the cache while they are sampled
 
 
@@ -25,7 +29,9 @@ class MDNRNN:
     bias (4H,): the forget gate's 1 is added in the cell and not stored
     """
 
-    def __init__(self, z_size=32, action_size=3, hidden=256, mixtures=5, seed=0):
+    def __init__(
+        self, z_size=Z_SIZE, action_size=ACTIONS, hidden=HIDDEN, mixtures=MIXTURES, seed=0
+    ):
         self.z_size, self.action_size = z_size, action_size
         self.hidden, self.mixtures = hidden, mixtures
         self.input_size = z_size + action_size
@@ -56,6 +62,7 @@ class MDNRNN:
 
     def load(self, path) -> "MDNRNN":
         """Take the weights of an rnn.json; UserError where it is no such file of this size."""
+        worlds.check(path, NAME)
         self.variables = load_weights(path, self.shapes)
         return self
 

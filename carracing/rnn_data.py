@@ -10,13 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from kit.command.errors import UserError
+from kit.files import worlds
 from kit.files.recordings import check_latents, load_arrays
+
+from world import ACTION_SHAPE, NAME, Z_SIZE
+
+START = [0, 0, 0]  # of `passes`: pass, batch, chunk
 
 
 class Series:
     """The encoded episodes: mu and logvar float16 (N, F, Z), action float16 (N, F, A)."""
 
-    def __init__(self, *paths: Path, z_size: int = 32, action_size: int = 3):
+    def __init__(self, *paths: Path, z_size: int = Z_SIZE, action_size: int = ACTION_SHAPE[0]):
         """Of all `paths`; UserError naming a file that is missing, damaged or of another form."""
         parts = [_load(path, z_size, action_size) for path in paths]
         frames = [part[0].shape[1] for part in parts]
@@ -30,6 +35,25 @@ class Series:
         order = np.random.default_rng([seed, 0]).permutation(len(self.mu))
         count = max(1, min(held_out, len(order) // 4))
         return np.sort(order[count:]), order[:count]
+
+    def describe(self) -> str:
+        """How much it holds, in words."""
+        return f"{self.path}: {len(self.mu)} episodes of {self.mu.shape[1]} frames"
+
+    def first_latents(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """mu and logvar of the first frames of `count` episodes at most, (n, Z) each."""
+        return self.mu[:count, 0], self.logvar[:count, 0]
+
+    def longest(self, episodes: np.ndarray) -> int:
+        """Of `episodes` the one with most frames: all have the same, so the first."""
+        return episodes[0]
+
+    def opening(self, episode: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """mu (T, Z) and actions (T, A), float32, of the first `count` frames of an episode."""
+        frames = slice(count)
+        return self.mu[episode, frames].astype(np.float32), self.action[episode, frames].astype(
+            np.float32
+        )
 
     def memory(self) -> int:
         """Bytes that the arrays hold."""
@@ -61,6 +85,7 @@ class Series:
 
 def _load(path: Path, z_size: int, action_size: int) -> list[np.ndarray]:
     """mu, logvar and action of one series.npz, checked."""
+    worlds.check(path, NAME)
     arrays = load_arrays(path, ("mu", "logvar", "action"))
     mu, logvar, action = arrays
     check_latents(path, mu, logvar, action)

@@ -1,24 +1,32 @@
 """Train M on the encoded episodes.
 
+Identical twin in the other room; test.bash compares. What differs stands in world.py, held_out.py,
+rnn_data.py and fast/lstm_gradient.py.
+
 Reads series/series.npz (and tf_vae/vae.json for a picture). Writes tf_rnn/rnn.json, the weights
 that did best on held-out episodes, tf_initial_z/initial_z.json, a checkpoint, the log
 rnn.hist.json, loss.png and dream.png (a held-out episode above M's dreams of it under the same
 actions at three temperatures), and TensorBoard scalars and that picture in runs/rnn.
 
-  python rnn_train.py --preset laptop      2 400 steps of 11 100 frames; 94 000 a second on 2
-  python rnn_train.py --preset paper       the reference's sizes: 4 000 steps of 999 frames
+  python rnn_train.py --preset laptop      for two cores
+  python rnn_train.py --preset paper       the reference's sizes
   python rnn_train.py --minutes 15         whatever is done by then
 
 Started again it goes on from its last checkpoint; --restart begins anew.
 """
+
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
 
 import time
 from pathlib import Path
 
 import numpy as np
 
-from kit.command import cli, interrupts, locks, memory, progress
-from kit.files import checkpoint
+from kit.command import interrupts, locks, memory, progress
+from kit.files import checkpoint, worlds
 from kit.files.atomic import write_json
 from kit.files.settings import save_settings
 from kit.files.weights import save_initial_z
@@ -27,35 +35,36 @@ from kit.tensors import precision
 from kit.tensors.adam import Adam
 from kit.tensors.tf import graph_function, tf
 
-from lstm_gradient import Batch, file_variables, loss_and_gradients, losses, training_variables
+from fast.lstm_gradient import (
+    STEP_BYTES,
+    Batch,
+    file_variables,
+    loss_and_gradients,
+    make_batch,
+    scales,
+    training_variables,
+)
+from held_out import NAMES, HeldOut, describe, score, verdict
 from rnn import MDNRNN, dream_on
-from rnn_data import Series, passes
+from rnn_data import START, Series, passes
+from world import DREAM_TEMPERATURES, NAME, RNN_DEFAULTS, RNN_PRESETS, Z_SIZE
 
-Z_SIZE = 32  # paper, appendix A.2
-INITIAL = 1000  # episodes whose first latents the dream starts from (reference carracing/series.py)
-NAMES = ("z", "held_out_z")
+INITIAL = 1000  # episodes whose first latents the dream starts from (reference series.py)
 WARM_UP, EVERY, SHOWN = 60, 8, 12  # of dream.png: real frames before, steps between, pictures
-TEMPERATURES = (0.5, 0.7, 1.0)  # of its dreams
-PRESETS = {
-    "smoke": {"steps": 4, "batch": 4, "length": 8, "log_every": 2, "precision": "float32"},
-    "laptop": {},
-    # reference carracing/rnn_train.py: whole episodes, rate 1e-3 all along
-    "paper": {"steps": 4_000, "length": 999, "flat": 1.0},
-}
 
 
 def parse(argv=None):
-    parser = cli.parser(__doc__, PRESETS)
+    parser = cli.parser(__doc__, RNN_PRESETS)
     add = parser.add_argument
-    add("--steps", type=cli.positive_int, default=2_400, help="optimiser steps in all")
+    add("--steps", type=cli.positive_int, help="optimiser steps in all")
     add("--minutes", type=cli.positive_float, help="end after so long, if that comes first")
-    add("--batch", type=cli.positive_int, default=100, help="episodes side by side")  # reference
-    add("--length", type=cli.positive_int, default=111, help="steps the gradient goes back")
+    add("--batch", type=cli.positive_int, default=100, help="sequences side by side")  # reference
+    add("--length", type=cli.positive_int, help="steps the gradient goes back")
     add("--learning_rate", type=cli.positive_float, default=1e-3, help="Adam's, to begin with")
     add("--flat", type=cli.fraction, default=0.5, help="part of the run before it decays")
     add("--final_rate", type=cli.positive_float, default=3e-5, help="where its decay ends")
     add("--clip", type=cli.positive_float, default=1.0, help="bound of a gradient's elements")
-    add("--held_out", type=cli.positive_int, default=50, help="episodes kept for testing")
+    add("--held_out", type=cli.positive_int, help="episodes kept for testing")
     add("--log_every", type=cli.positive_int, default=200, help="steps between held-out tests")
     add("--precision", choices=precision.CHOICES, default="auto", help="of the matrix products")
     add("--seed", type=cli.non_negative_int, default=0, help="fixes weights, order and noise")
@@ -66,7 +75,8 @@ def parse(argv=None):
     add("--vae", type=Path, default=Path("tf_vae/vae.json"), help="V, to draw dream.png")
     add("--output", type=Path, default=Path("tf_rnn"), help="folder of the results")
     add("--initial_z", type=Path, default=Path("tf_initial_z/initial_z.json"), help="first latents")
-    return cli.parse(parser, PRESETS, argv)
+    parser.set_defaults(**RNN_DEFAULTS)
+    return cli.parse(parser, RNN_PRESETS, argv)
 
 
 def learning_rate(part: float, args) -> float:
@@ -75,19 +85,13 @@ def learning_rate(part: float, args) -> float:
     return args.learning_rate * (args.final_rate / args.learning_rate) ** decayed
 
 
-def make_batch(chunk: dict, noise) -> Batch:
-    """T steps from a chunk of series and noise (T + 1, B, Z); z is drawn anew each time."""
-    z = chunk["mu"] + tf.exp(chunk["logvar"] / 2) * noise
-    return Batch(tf.concat((z[:-1], chunk["action"]), axis=2), z[1:])
-
-
 def train_step(variables, optimiser: Adam, clip: float, towers: int, dtype):
-    """A tf.function (chunk, state, seed (2,), rate) -> (mean loss, the last state)."""
+    """A tf.function (chunk, state, seed (2,), rate) -> (mean losses (L,), the last state)."""
 
     @graph_function
     def step(chunk, state, seed, rate):
         batch = make_batch(chunk, tf.random.stateless_normal(chunk["mu"].shape, seed))
-        scale = float(np.prod(batch.z.shape))
+        scale = scales(batch)
         count = batch.x.shape[1]
         sizes = [len(part) for part in np.array_split(np.arange(count), min(towers, count))]
         parts = zip(*(tf.split(v, sizes, axis=1) for v in batch), strict=True)
@@ -101,46 +105,9 @@ def train_step(variables, optimiser: Adam, clip: float, towers: int, dtype):
         totals = (tf.add_n(part) for part in zip(*gradients, strict=True))
         optimiser.apply([tf.clip_by_value(total, -clip, clip) for total in totals], rate)
         state = [tf.concat(part, axis=0) for part in zip(*states, strict=True)]
-        return tf.add_n(sums) / scale, state
+        return tf.reshape(tf.add_n(sums) / tf.stack(scale), (-1,)), state
 
     return step
-
-
-class HeldOut:
-    """Held-out episodes, with one noise for all tests."""
-
-    def __init__(self, series: Series, episodes: np.ndarray, steps: int, dtype):
-        self.series, self.episodes, self.steps = series, episodes, steps
-        self._losses = graph_function(
-            lambda chunk, noise, variables, state: losses(
-                variables, make_batch(chunk, noise), state, dtype
-            )
-        )
-
-    def _chunks(self):
-        rng = np.random.default_rng(0)
-        for index in range(self.series.chunks(self.steps)):
-            chunk = self.series.chunk(self.episodes, index * self.steps, self.steps)
-            yield chunk, rng.standard_normal(chunk["mu"].shape, np.float32)
-
-    def run(self, variables) -> float:
-        """NLL of a latent."""
-        hidden = variables[0].shape[1] // 4
-        state = [tf.zeros((len(self.episodes), hidden))] * 2
-        total, count = 0.0, 0
-        for chunk, noise in self._chunks():
-            z_sum, state = self._losses(chunk, noise, variables, state)
-            total, count = total + float(z_sum), count + noise[1:].size
-        return total / count
-
-    def persistence(self) -> float:
-        """NLL of the guess that each latent stays where it is, with the best deviation for each."""
-        squares, count = 0, 0
-        for chunk, noise in self._chunks():
-            z = chunk["mu"] + np.exp(chunk["logvar"] / 2) * noise
-            change = (z[1:] - z[:-1]).reshape(-1, z.shape[2]).astype(np.float64)
-            squares, count = squares + (change**2).sum(axis=0), count + len(change)
-        return float(0.5 * (np.log(2 * np.pi * squares / count) + 1).mean())
 
 
 class Training:
@@ -149,14 +116,14 @@ class Training:
     def __init__(self, args, towers: int, dtype):
         self.args, self.dtype = args, dtype
         self.path = args.output / "checkpoint.npz"
-        self.rnn = MDNRNN(Z_SIZE, seed=args.seed)
+        self.rnn = MDNRNN(seed=args.seed)
         if args.weights:
             self.rnn.load(args.weights)
         self.variables = [tf.Variable(v) for v in training_variables(self.rnn)]
         self.optimiser = Adam(self.variables)
         self.update = train_step(self.variables, self.optimiser, args.clip, towers, dtype)
         self.state = [tf.Variable(tf.zeros((args.batch, self.rnn.hidden))) for _ in range(2)]
-        self.step, self.seconds, self.position, self.log = 0, 0.0, [0, 0, 0], []
+        self.step, self.seconds, self.position, self.log = 0, 0.0, START, []
         self.best = np.inf
         everything = [*self.optimiser.state(), *self.state]
         saved = None
@@ -183,49 +150,47 @@ class Training:
         return max(self.step / self.args.steps, by_time)
 
     def advance(self, chunk: dict) -> tf.Tensor:
-        """One optimiser step; the mean loss."""
-        if self.position[2] == 0:  # episodes begin
+        """One optimiser step; the mean losses (L,)."""
+        if self.position[-1] == 0:  # episodes begin
             for variable in self.state:
                 variable.assign(tf.zeros_like(variable))
         seed = tf.constant([self.args.seed, self.step], tf.int32)
         rate = tf.constant(learning_rate(self.part(), self.args), tf.float32)
-        loss, state = self.update(chunk, [tf.identity(v) for v in self.state], seed, rate)
+        losses, state = self.update(chunk, [tf.identity(v) for v in self.state], seed, rate)
         for variable, value in zip(self.state, state, strict=True):
             variable.assign(value)
         self.step += 1
-        return loss
+        return losses
 
-    def test(self, test: HeldOut, train_loss, scalars) -> str:
+    def test(self, test: HeldOut, trained: np.ndarray, scalars) -> str:
         """Log the losses, keep the weights if they are the best; returns a line to print."""
         measured = test.run([tf.identity(v) for v in self.variables])
         checkpoint.check_losses(measured, self.step)
-        row = [self.step, round(self.seconds, 1), train_loss, measured]
+        row = [self.step, round(self.seconds, 1), *trained, *measured]
         self.log.append([round(float(value), 5) for value in row])
         for name, value in zip(NAMES, row[2:], strict=True):
             scalars.scalar(f"rnn/{name}", value, self.step)
         curves = {name: [line[i + 2] for line in self.log] for i, name in enumerate(NAMES)}
         pictures.save_curves(self.args.output / "loss.png", [line[0] for line in self.log], curves)
-        better = measured < self.best
+        better = score(measured) < self.best
         if better:
-            self.best = measured
+            self.best = score(measured)
             self.rnn.variables = file_variables(self.rnn, self.variables)
             self.rnn.save(self.args.output / "rnn.json")
-        return (
-            f"step {self.step}: z {train_loss:.4f}, held out {measured:.4f}, "
-            f"{self.seconds / 60:.1f} min{', kept' if better else ''}"
-        )
+        kept = ", kept" if better else ""
+        losses = describe(trained, measured)
+        return f"step {self.step}: {losses}, {self.seconds / 60:.1f} min{kept}"
 
 
 def draw_dream(path, rnn: MDNRNN, vae, series: Series, episode: int, seed: int) -> np.ndarray:
     """Save and return a picture: an episode as V sees it, and M's dreams from the same start on.
 
-    The dreams are given the same actions, at TEMPERATURES; they begin after WARM_UP frames.
+    The dreams are given the same actions, at DREAM_TEMPERATURES; they begin after WARM_UP frames.
     """
-    real = series.mu[episode, : WARM_UP + EVERY * SHOWN].astype(np.float32)
-    action = series.action[episode].astype(np.float32)
+    real, action = series.opening(episode, WARM_UP + EVERY * SHOWN)
     warm_up = min(WARM_UP, len(real) // 2)
     given = {"real, by V": real}
-    for temperature in TEMPERATURES:
+    for temperature in DREAM_TEMPERATURES:
         dream = dream_on(rnn, real, action, warm_up, temperature, seed)
         given[f"dream, {temperature:g}"] = dream
     rows = {name: pictures.to_uint8(vae.decode(z[warm_up::EVERY])) for name, z in given.items()}
@@ -236,12 +201,9 @@ def draw_dream(path, rnn: MDNRNN, vae, series: Series, episode: int, seed: int) 
 
 def finish(args, test: HeldOut, series: Series, episode: int, training, scalars) -> None:
     """Print the verdict on the weights that were kept, and draw the dream."""
-    rnn = MDNRNN(Z_SIZE).load(args.output / "rnn.json")
-    variables = [tf.constant(v) for v in training_variables(rnn)]
-    print(
-        f"{args.output / 'rnn.json'}: held out z {test.run(variables):.4f} (a latent that stays: "
-        f"{test.persistence():.4f})"
-    )
+    rnn = MDNRNN().load(args.output / "rnn.json")
+    measured = test.run([tf.constant(v) for v in training_variables(rnn)])
+    print(f"{args.output / 'rnn.json'}: {verdict(measured, test.persistence())}")
     if args.vae.is_file():
         from vae import VAE  # here, because only this picture needs V
 
@@ -254,6 +216,8 @@ def main(argv=None):
     args = parse(argv)
     with locks.only_one(args.output):
         locks.sweep(args.initial_z.parent)
+        for folder in (args.output, args.initial_z.parent):
+            worlds.claim(folder, NAME)
         train(args)
 
 
@@ -263,15 +227,15 @@ def train(args) -> None:
     episodes, held_out = series.split(args.held_out, args.seed)
     towers = precision.use_towers()
     dtype = tf.as_dtype(precision.resolve(args.precision))
-    work = 20_000 * args.batch * args.length + 600_000_000  # what a step keeps for its gradient
+    work = STEP_BYTES * args.batch * args.length + 600_000_000  # what a step keeps for its gradient
     memory.require(work / 4, f"a batch of {args.batch} x {args.length}", "--batch or --length")
     print(
-        f"{series.path}: {len(series.mu)} episodes of {series.mu.shape[1]} frames, "
+        f"{series.describe()}, "
         f"{len(held_out)} held out; {dtype.name}; "
         f"needs about {(series.memory() + work) / 1e9:.1f} GB of memory and 0.1 GB of disk"
     )
-    save_initial_z(args.initial_z, series.mu[:INITIAL, 0], series.logvar[:INITIAL, 0])
-    test = HeldOut(series, held_out, min(args.length, 111), dtype)
+    save_initial_z(args.initial_z, *series.first_latents(INITIAL))
+    test = HeldOut(series, held_out, args, dtype)
     training = Training(args, towers, dtype)
     save_settings(args.output / "rnn.settings.json", args)
     scalars = progress.Scalars("runs/rnn", training.step)
@@ -287,7 +251,7 @@ def train(args) -> None:
             bar.update()
             logs = training.step % args.log_every == 0 or training.part() >= 1
             if logs or stop.requested:
-                losses = np.mean(recent)
+                losses = np.mean(recent, axis=0)
                 checkpoint.check_losses(losses, training.step)
             if logs:
                 bar.write(training.test(test, losses, scalars))
@@ -296,7 +260,7 @@ def train(args) -> None:
             if stop.requested:
                 training.save()
                 raise KeyboardInterrupt
-    finish(args, test, series, held_out[0], training, scalars)
+    finish(args, test, series, series.longest(held_out), training, scalars)
     scalars.close()
 
 

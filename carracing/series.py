@@ -9,6 +9,11 @@ and where series.npz is complete it does nothing.
   python series.py          1500 episodes; V encodes 10 000 frames a second on 2 cores
 """
 
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
+
 import hashlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -16,17 +21,16 @@ from pathlib import Path
 
 import numpy as np
 
-from kit.command import cli, locks, memory, progress
+from kit.command import locks, memory, progress
 from kit.command.errors import UserError
 from kit.command.mpi import usable_cores
-from kit.files import recordings
+from kit.files import recordings, worlds
 from kit.files.atomic import read_json, write_json
 from kit.tensors import precision
 
 from vae import VAE
+from world import ACTION_SHAPE, MAX_STEPS, NAME, Z_SIZE
 
-Z_SIZE = 32
-ACTION_SHAPE = (3,)
 NAMES = ("mu", "logvar", "action")  # of the arrays
 PART = 50  # recordings encoded between two saves
 PRESETS = {
@@ -42,7 +46,7 @@ def parse(argv=None):
     add(
         "--max_files", type=cli.non_negative_int, default=10_000, help="recordings a folder, 0: all"
     )
-    add("--frames", type=cli.positive_int, default=1000, help="of an episode")
+    add("--frames", type=cli.positive_int, default=MAX_STEPS, help="of an episode")
     add("--batch", type=cli.positive_int, default=256, help="frames encoded at once")
     add("--precision", choices=precision.CHOICES, default="auto", help="of V's layers")
     add("--vae", type=cli.existing_file, default=Path("tf_vae/vae.json"), help="weights of V")
@@ -112,7 +116,8 @@ def main(argv=None):
 
 def encode(args) -> None:
     """All of the work, with `args.output` to ourselves."""
-    source = recordings.Recordings(args.record, ACTION_SHAPE, args.max_files)
+    worlds.claim(args.output, NAME)
+    source = recordings.Recordings(args.record, ACTION_SHAPE, args.max_files, NAME)
     path, made_of = args.output / "series.npz", args.output / "series.made_of.json"
     precision.use_threads(1, usable_cores())
     dtype = precision.resolve(args.precision)

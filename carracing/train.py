@@ -17,18 +17,31 @@ return is charged 0.1 for each step that was left to --max_length: what it would
 still. Evaluations never end so.
 """
 
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
+
 from pathlib import Path
 
 from estool import evolve, sizes
-from kit.command import cli, mpi
+from kit.command import mpi
 
-from row_bytes import ROW_BYTES
+from world import (
+    BATCH,
+    INPUTS,
+    KINDS,
+    MAX_STEPS,
+    MODELS,
+    NAME,
+    ROW_BYTES,
+    SCORED,
+    SEES,
+    SOLVED,
+    TRAINED,
+    Z_KINDS,
+)
 
-GAME = "carracing"
-INPUTS = ("z", "zc", "zh", "zch", "z_hidden")
-Z_KINDS = ("mean", "sample")
-KINDS = ("stock", "fast")
-REQUIREMENT = 900  # the mean of 100 episodes that counts as solved
 PRESETS = {
     "smoke": {
         "population": 6,
@@ -39,7 +52,7 @@ PRESETS = {
     }
     | {"eval_episodes": 4, "precision": "float32"},
     "laptop": {"generations": 90, "num_episode": 4, "patience": 75}
-    | {"eval_steps": 10, "eval_episodes": 64, "eval_renderer": "fast"},
+    | {"eval_steps": 10, "eval_episodes": 64, "eval_renderer": TRAINED},
     # reference carracing/train.py: about 1800 generations, trained on stock, in float32
     "paper": {"generations": 1800, "renderer": "stock", "precision": "float32", "z": "sample"},
 }
@@ -49,17 +62,17 @@ def parse(argv=None):
     parser = cli.parser(__doc__, PRESETS)
     evolve.add_arguments(parser)
     add = parser.add_argument
-    add("--inputs", choices=INPUTS, default="zh", help="what the controller sees")
+    add("--inputs", choices=INPUTS, default=SEES, help="what the controller sees")
     add("--z", choices=Z_KINDS, default="mean", help="what of V's z it sees; the paper: a sample")
-    add("--renderer", choices=KINDS, default="fast", help="what draws the candidates' episodes")
-    add("--max_length", type=cli.positive_int, default=1000, help="steps of an episode")
+    add("--renderer", choices=KINDS, default=TRAINED, help="what draws the candidates' episodes")
+    add("--max_length", type=cli.positive_int, default=MAX_STEPS, help="steps of an episode")
     text = "what draws the episodes that score the mean"
-    add("--eval_renderer", choices=KINDS, default="stock", help=text)
+    add("--eval_renderer", choices=KINDS, default=SCORED, help=text)
     text = "end training rollouts without a new tile for so many steps; 0: never"
     add("--patience", type=cli.non_negative_int, default=0, help=text)
-    add("--batch", type=cli.positive_int, default=32, help="episodes at once in a rank")
+    add("--batch", type=cli.positive_int, default=BATCH, help="episodes at once in a rank")
     add("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of V")
-    add("--models", type=Path, default=Path(), help="folder of vae/, rnn/ and initial_z/")
+    add("--models", type=Path, default=MODELS, help="folder of V, M and first latents")
     return cli.parse(parser, PRESETS, argv)
 
 
@@ -68,7 +81,7 @@ def make_rollouts(args):
     # Here, because the process that only starts mpirun has no use for TensorFlow.
     from kit.tensors import precision
 
-    from model import Controllers, RealWorld, WorldModel, simulate
+    from agent import Controllers, RealWorld, WorldModel, simulate
 
     model = WorldModel.load(args.models, precision.resolve(args.precision))
     kinds = {False: args.renderer, True: args.eval_renderer}
@@ -99,7 +112,7 @@ def main(argv=None):
         rollouts, size = make_rollouts(args)
         names = ("inputs", "z", "renderer", "max_length", "eval_renderer", "patience", "precision")
         settings = {name: getattr(args, name) for name in names}
-        evolve.run(args, ranks, GAME, size, rollouts, settings, REQUIREMENT)
+        evolve.run(args, ranks, NAME, size, rollouts, settings, SOLVED)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ import numpy as np
 from kit.show import panels, pictures
 from kit.show.viewer import files, open_viewer
 
-from dream_env import TEMPERATURE, Dream, action_meters
-from env import make
-from model import RealWorld, Z
+from agent import RealWorld
+from dream_env import Dream
+from play_dream import action_meters
 from rnn import FastStep, Rows, sample_z
+from world import FPS, TEMPERATURE, TITLE, Z
 
-FPS = 50  # the game's own
 SIDE = 384  # pixels of the enlarged 64x64 pictures beside the game
 DREAM_SIDE = 640  # ten for each of V's
 WARM_UP = 60  # real frames before M dreams on, in a strip
@@ -43,11 +43,14 @@ class Moment:
         return [self.drawn] if self.view is None else [self.view[:, 100:500], self.crop, self.drawn]
 
 
-def run(args, model, controllers) -> None:
-    """Play one episode with the seed `args.seed` and show it in a window or in video files."""
+def run(args, model, controllers, large) -> None:
+    """Play one episode with the seed `args.seed` and show it in a window or in video files.
+
+    large: an environment that draws the full view; closed at the end.
+    """
     world = RealWorld(model, args.renderer, sampled=args.z == "sample")
-    episode = real_episode(world, model, controllers, args)
-    moments, z, actions, total = show(episode, args, "World Models: CarRacing")
+    episode = real_episode(world, model, controllers, args, large)
+    moments, z, actions, total = show(episode, args, f"World Models: {TITLE}")
     if args.strip:
         steps, warm_up = moments.choose(), min(WARM_UP, len(z) // 2)
         dream = drive_on(model, controllers, z, actions, warm_up, args.seed)
@@ -61,7 +64,7 @@ def run(args, model, controllers) -> None:
 def run_dream(args, model, controllers) -> None:
     """Dream one episode with the seed `args.seed` and show it in a window or in video files."""
     episode = dream_episode(model, controllers, args.seed, args.max_length, args.temperature)
-    moments, z, _, _ = show(episode, args, "World Models: the dream of CarRacing")
+    moments, z, _, _ = show(episode, args, f"World Models: the dream of {TITLE}")
     if args.strip:
         moments.choose()
         pictures.save(args.strip, panels.strip(moments.tiles, ("dream",)))
@@ -111,9 +114,8 @@ def show(episode: Iterator[Moment], args, title: str):
     return moments, np.stack(z), np.stack(actions), moment.total
 
 
-def real_episode(world: RealWorld, model, controllers, args) -> Iterator[Moment]:
-    """Play the real game; a second one with the same seed and moves draws the full view."""
-    large = make("fast", render_mode="rgb_array")
+def real_episode(world: RealWorld, model, controllers, args, large) -> Iterator[Moment]:
+    """Play the real game; `large`, with the same seed and moves, draws the full view."""
     large.reset(seed=args.seed)
     try:
         for moment in _episode(world, model, controllers, args.seed, args.max_length):
@@ -161,7 +163,7 @@ def draw(moment: Moment, expected: bool) -> np.ndarray:
         frames = {"64x64 crop": moment.crop, "reconstruction by V": moment.drawn}
     parts += [panels.label(panels.enlarge(frames[text], SIDE), text) for text in frames]
     view = panels.beside(*parts)
-    width = view.shape[1] // 4
+    width = view.shape[1] // (1 + len(moment.action))
     numbers = panels.text_bar([f"step {moment.step}", f"score {moment.total:.1f}"], width)
     return panels.below(view, panels.beside(numbers, *action_meters(moment.action, width)))
 
@@ -172,5 +174,5 @@ def _draw_dream(moment, surmise, expected):
     panels.label(view, "dream" if len(frames) == 1 else "what came in the dream")
     if expected:
         panels.label(view, "what M expected", DREAM_SIDE // 2 + 8)
-    meters = panels.beside(*action_meters(moment.action, DREAM_SIDE // 3))
+    meters = panels.beside(*action_meters(moment.action, DREAM_SIDE // len(moment.action)))
     return panels.below(view, meters, panels.text_bar([f"step {moment.step}"], DREAM_SIDE))

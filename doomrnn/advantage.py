@@ -2,7 +2,7 @@
 
 Reads tf_models/{vae,rnn,initial_z}.json and an agent. It plays in the dream, and about every 80
 steps a random move (left, none or right) replaces its own for 15; how near death came within 70
-steps, as M's restart head has it, is the cost of that move (estool/advantage.py). Writes a
+steps, as M's restart head has it, is the cost of that move (interventions.py). Writes a
 controller whose action is the estimated advantage: model.py can play it, train.py --along searches
 along it.
 
@@ -10,20 +10,24 @@ along it.
   python train.py --components 32 --along advantage.json ...
 """
 
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
+
 from pathlib import Path
 
 import numpy as np
 
-from estool.advantage import Interventions
 from kit.batches.rollout import run_rollouts
-from kit.command import cli, mpi, seeds
+from kit.command import mpi, seeds
 from kit.command.errors import UserError
 from kit.files.weights import load_controller, save_controller
 from kit.tensors import precision
 
-from doomrnn import MAX_LENGTH, TEMPERATURE
-from model import INPUTS, Controllers, WorldModel, make_world
-from row_bytes import ROW_BYTES
+from agent import Controllers, WorldModel, make_world
+from interventions import Interventions
+from world import INPUTS, MAX_STEPS, MODELS, ROW_BYTES, SEES, TEMPERATURE
 
 HOLD, WINDOW = 15, 70  # steps of a push, and from its beginning until its cost is known
 FIRST, PAUSE = (0, 200), (0, 30)  # steps before an episode's first push, and between two
@@ -39,13 +43,13 @@ def parse(argv=None):
     add = parser.add_argument
     add("controller", type=cli.existing_file, help="json of the agent that plays")
     add("--episodes", type=cli.positive_int, default=9_000, help="dreams in all")
-    add("--inputs", choices=LINEAR, default="zch", help="what the controller sees")
+    add("--inputs", choices=LINEAR, default=SEES, help="what the controller sees")
     add("--temperature", type=cli.positive_float, default=TEMPERATURE, help="of the dream")
-    add("--max_length", type=cli.positive_int, default=MAX_LENGTH, help="steps of a dream")
+    add("--max_length", type=cli.positive_int, default=MAX_STEPS, help="steps of a dream")
     add("--batch", type=cli.positive_int, default=512, help="dreams at once in a rank")
     add("--precision", choices=precision.CHOICES, default="auto", help="of the dream")
     add("--seed", type=cli.non_negative_int, default=0, help="fixes all, for so many processes")
-    add("--models", type=Path, default=Path("tf_models"), help="folder of V, M, first latents")
+    add("--models", type=Path, default=MODELS, help="folder of V, M and first latents")
     add("-n", "--num_worker", type=cli.positive_int, help="processes (default: one a core)")
     add("--output", type=cli.file_in(".json"), default=Path("advantage.json"), help="the result")
     return cli.parse(parser, PRESETS, argv)

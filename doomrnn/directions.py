@@ -10,8 +10,9 @@ from kit.batches.rollout import run_rollouts
 from kit.command.errors import UserError
 from kit.command.seeds import training_seeds
 
-from measures import RecordedPlayer
-from model import INPUTS, Controllers
+from agent import Controllers
+from policies import RecordedPlayer
+from world import INPUTS
 
 EPISODES, AGENT_EPISODES = 128, 48  # the agent's last four times as long
 EVERY = 4  # steps from one observation that counts to the next: neighbours are alike

@@ -19,14 +19,11 @@ import numpy as np
 from kit.command import interrupts
 from kit.command.errors import UserError
 
-from actions import discretise
+from world import FPS, MAX_STEPS, ROWS, SKILL, discretise
 
-MAX_STEPS = 2100  # the game of the paper ends here
-SKILL = 4  # episode lengths of the reference's recordings match this one, not 5
 FRAME = (64, 64)
 # rows of the picture: VizDoom's name
 RESOLUTIONS = {120: "RES_160X120", 240: "RES_320X240", 480: "RES_640X480"}
-ROWS = 240  # of the picture that agents see shrunk; V is good for those it was trained on alone
 
 
 class DoomReal(gymnasium.Env):
@@ -38,7 +35,7 @@ class DoomReal(gymnasium.Env):
     is there for people to look at, takes three times the time, and 120 less than half.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 35}  # noqa: RUF012 (gymnasium's form)
+    metadata = {"render_modes": ["rgb_array"], "render_fps": FPS}  # noqa: RUF012 (gymnasium's form)
     observation_space = gymnasium.spaces.Box(0, 255, (*FRAME, 3), np.uint8)
     action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
 

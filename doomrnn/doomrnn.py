@@ -2,27 +2,30 @@
 
 Reads tf_models/{vae,rnn,initial_z}.json; writes nothing. `python doomrnn.py` lets a person play
 in the dream: LEFT and RIGHT move, UP and DOWN change the temperature, Enter starts again, Escape
-quits (play.py); after 40 episodes it prints their mean length. It starts in about ten seconds.
+quits (play_dream.py). After 40 episodes it prints their mean length.
 
 For programs: `Dream` is the batch that train.py uses (kit/batches/rollout.py), `DoomDream` the
 same as a gymnasium vector environment, `DoomDreamEnv` as a single one. An observation is [z, c, h],
-an action a number in [-1, 1] that `actions.discretise` turns into left, stay or right.
+an action a number in [-1, 1] that `world.discretise` turns into left, stay or right.
 """
+
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
+
+import os
+from pathlib import Path
 
 import gymnasium
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 
+from kit.batches.dream_env import DreamEnv, DreamVectorEnv
 from kit.batches.rows import RowNoise, take_rows
-from kit.command import cli
 from kit.files.weights import load_initial_z
 
-from actions import discretise
 from rnn import MDNRNN, FastStep, Rows, expected_z, sample_z
-
-TEMPERATURE = 1.25  # paper, section 4; reference doomrnn/doomrnn.py
-MAX_LENGTH = 2100  # steps, as in the real game
+from world import MAX_STEPS, TEMPERATURE, Z_SIZE, discretise
 
 
 class Dream:
@@ -36,7 +39,7 @@ class Dream:
     death_logit: float32 (B,), M's restart logit of the last step
     """
 
-    def __init__(self, step: FastStep, initial_z, temperature=TEMPERATURE, max_length=MAX_LENGTH):
+    def __init__(self, step: FastStep, initial_z, temperature=TEMPERATURE, max_length=MAX_STEPS):
         """`initial_z`: (mu, logvar), float32 (N, Z) each, the first frames of real episodes."""
         self.temperature, self.max_length = temperature, max_length
         self._mu, self._std = initial_z[0], np.exp(initial_z[1] / 2)
@@ -69,7 +72,16 @@ class Dream:
         self.observation[:, -2 * hidden : -hidden] = rows.c
         self.observation[:, -hidden:] = rows.h
         self.age += 1
-        return np.ones(len(z), np.float32), (self.death_logit > 0) | (self.age >= self.max_length)
+        return np.ones(len(z), np.float32), self.terminated | (self.age >= self.max_length)
+
+    @property
+    def terminated(self) -> np.ndarray:
+        """Whether M ended each row at its last step, bool (B,)."""
+        return self.death_logit > 0
+
+    def info(self) -> dict[str, np.ndarray]:
+        """M's restart logit of the last step, as `death_logit` (B,)."""
+        return {"death_logit": self.death_logit.copy()}
 
     def expected(self) -> tuple[np.ndarray, np.ndarray]:
         """What M expected of the last step: mean latents (B, Z), the end's probability (B,)."""
@@ -87,114 +99,65 @@ class Dream:
         """Nothing to end; the real game has processes."""
 
 
-def load_dream(rnn_path, initial_z_path, precision="float32", z_size=64, **options) -> Dream:
+def load_dream(rnn_path, initial_z_path, precision="float32", **options) -> Dream:
     """A Dream from files; UserError where one of them is missing or of another size."""
-    step = FastStep(MDNRNN(z_size).load(rnn_path), precision)
-    return Dream(step, load_initial_z(initial_z_path, z_size), **options)
+    step = FastStep(MDNRNN().load(rnn_path), precision)
+    return Dream(step, load_initial_z(initial_z_path, Z_SIZE), **options)
 
 
-def _spaces(dream: Dream) -> tuple[gymnasium.Space, gymnasium.Space]:
-    size = dream.observation.shape[1]
-    observation = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
-    return observation, gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+ACTIONS = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+FOLDER = Path(__file__).parent / "tf_models"
 
 
-class DoomDream(VectorEnv):
-    """A Dream as a gymnasium vector environment of `num_envs` rows.
+def dream_in(folder: str | os.PathLike, **options) -> Dream:
+    """The dream of the M and the first latents in `folder`; options as of Dream."""
+    return load_dream(Path(folder) / "rnn.json", Path(folder) / "initial_z.json", **options)
 
-    Autoreset is NEXT_STEP: the step after a row's end ignores its action, rewards 0, and returns
-    the first observation of a new episode. `keep` shrinks the environment to the rows named.
-    """
+
+class DoomDream(DreamVectorEnv):
+    """A Dream as a gymnasium vector environment; its info has `death_logit` (B,)."""
 
     def __init__(self, dream: Dream, num_envs: int):
-        self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": []}
-        self._dream, self.num_envs = dream, num_envs
-        self.single_observation_space, self.single_action_space = _spaces(dream)
-        self._ended = np.zeros(num_envs, bool)
-        self._set_spaces()
-
-    def _set_spaces(self):
-        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        self.action_space = batch_space(self.single_action_space, self.num_envs)
-
-    def reset(self, *, seed: int | list[int] | None = None, options: dict | None = None):
-        """First observations (B, Z + 2H); row i is seeded with seed + i, or with seed[i]."""
-        super().reset(seed=seed if isinstance(seed, int) else None)
-        if seed is None:
-            seeds = self._draw_seeds(self.num_envs)
-        else:
-            seeds = np.arange(seed, seed + self.num_envs) if isinstance(seed, int) else seed
-        self._dream.keep(np.empty(0, np.int64))
-        self._dream.start(seeds)
-        self._ended[:] = False
-        return self._dream.observation.copy(), {}
-
-    def _draw_seeds(self, count: int) -> np.ndarray:
-        return self.np_random.integers(2**31 - 1, size=count)
-
-    def step(self, actions: np.ndarray):
-        """Advance by actions (B, 1): observation, reward, terminated, truncated (B, ...), info."""
-        dream, over = self._dream, self._ended
-        reward, done = dream.step(actions)
-        terminated = (dream.death_logit > 0) & ~over
-        truncated = done & ~terminated & ~over
-        if over.any():
-            count = np.count_nonzero(over)
-            dream.start(self._draw_seeds(count))
-            rows = np.arange(self.num_envs)
-            rows[over] = self.num_envs + np.arange(count)
-            dream.keep(rows)
-        self._ended = terminated | truncated
-        reward = reward.astype(np.float64) * ~over
-        info = {"death_logit": dream.death_logit.copy()}
-        return dream.observation.copy(), reward, terminated, truncated, info
-
-    def keep(self, rows: np.ndarray) -> None:
-        """Row i becomes what was row `rows[i]`, int64 (n <= B,); the environment has n rows."""
-        self._dream.keep(np.asarray(rows))
-        self._ended = self._ended[rows]
-        self.num_envs = len(rows)
-        self._set_spaces()
+        super().__init__(dream, num_envs, ACTIONS)
 
 
-class DoomDreamEnv(gymnasium.Env):
-    """A Dream of one row as a gymnasium environment."""
-
-    metadata = {"render_modes": []}  # noqa: RUF012 (gymnasium's own form)
+class DoomDreamEnv(DreamEnv):
+    """A Dream of one row as a gymnasium environment; its info has `death_logit`."""
 
     def __init__(self, dream: Dream):
-        self._dream = dream
-        self.observation_space, self.action_space = _spaces(dream)
+        super().__init__(dream, ACTIONS)
 
-    def reset(self, *, seed: int | None = None, options: dict | None = None):
-        """The first observation, float32 (Z + 2H,)."""
-        super().reset(seed=seed)
-        row_seed = self.np_random.integers(2**31 - 1) if seed is None else seed
-        self._dream.keep(np.empty(0, np.int64))
-        self._dream.start([row_seed])
-        return self._dream.observation[0].copy(), {}
 
-    def step(self, action: np.ndarray):
-        """Advance by an action (1,): observation, reward, terminated, truncated, info."""
-        _, done = self._dream.step(np.reshape(action, (1, 1)))
-        logit = float(self._dream.death_logit[0])
-        info = {"death_logit": logit}
-        return self._dream.observation[0].copy(), 1.0, logit > 0, bool(done[0]) and logit <= 0, info
+def make_env(models: str | os.PathLike = FOLDER, **options) -> DoomDreamEnv:
+    """gymnasium.make("doomrnn:DoomDream-v0"): the dream of the weights in `models`."""
+    return DoomDreamEnv(dream_in(models, **options))
+
+
+def make_vector_env(num_envs: int, models: str | os.PathLike = FOLDER, **options) -> DoomDream:
+    """gymnasium.make_vec("doomrnn:DoomDream-v0", num_envs): many of them in one batch."""
+    return DoomDream(dream_in(models, **options), num_envs)
+
+
+gymnasium.register(
+    "DoomDream-v0",
+    entry_point="doomrnn:make_env",
+    vector_entry_point="doomrnn:make_vector_env",
+)
 
 
 def main(argv=None):
-    import play  # it imports this module
+    import play_dream  # here, because programs that only dream need no window
 
     parser = cli.parser(__doc__)
     parser.add_argument("--vae", default="tf_models/vae.json", help="weights of V")
     parser.add_argument("--rnn", default="tf_models/rnn.json", help="weights of M")
     parser.add_argument("--initial_z", default="tf_models/initial_z.json", help="first latents")
-    play.add_arguments(parser)
+    play_dream.add_arguments(parser)
     args = cli.parse(parser, argv=argv)
     from vae import VAE  # here, because programs that only dream need no V
 
     dream = load_dream(args.rnn, args.initial_z, temperature=args.temperature)
-    lengths = play.play(dream, VAE(64).load(args.vae).decode, args)
+    lengths = play_dream.play(dream, VAE(Z_SIZE).load(args.vae).decode, args)
     if not lengths:
         print("no episode was finished")
     else:

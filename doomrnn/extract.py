@@ -11,51 +11,45 @@ Episodes of 100 frames and less are dropped.
 An agent is recorded as its neighbours, each episode with other weights near its own: what CMA-ES
 will try when it goes on from there.
 
-Two cores record 3 500 frames a second. Started again, it goes on where it
-stopped: an episode whose file is there is not played again.
+Started again, it goes on where it stopped: an episode whose file is there is not played again.
 """
 
-from collections.abc import Iterator
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
+
+import contextlib
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 
-from kit.command import cli, locks, memory, progress, seeds
+from kit.command import locks, memory, progress, seeds
 from kit.command.errors import UserError
-from kit.files import recordings
+from kit.files import recordings, worlds
 from kit.files.weights import load_controller
 
-from doomreal import MAX_STEPS, DoomReal
-from train import INPUTS
+from doomreal import DoomReal
+from policies import PRESETS, add_arguments, recorded_moves
+from world import BATCH, ENDLESS, INPUTS, MAX_STEPS, MODELS, NAME, SEES
 
 FRAME_BYTES = 64 * 64 * 3
-BEATS = (20, 200)  # frames between two turns of a walk to and fro
-PRESETS = {
-    "smoke": {"episodes": 6, "max_frames": 300},
-    "laptop": {"episodes": 9_000, "wander": 0.5},
-    "paper": {"episodes": 12_800},  # reference extract.bash: 64 processes, 200 episodes each
-}
 
 
 def parse(argv=None):
     parser = cli.parser(__doc__, PRESETS)
     add = parser.add_argument
     add("--episodes", type=cli.positive_int, default=200, help="episodes to play, all workers")
-    add(
-        "--max_frames",
-        type=cli.whole_number(1, MAX_STEPS),
-        default=MAX_STEPS,
-        help="frames of an episode",
-    )
+    most = cli.whole_number(1, MAX_STEPS)
+    add("--max_frames", type=most, default=MAX_STEPS, help="frames of an episode")
     add("--min_frames", type=cli.non_negative_int, default=100, help="drop episodes up to this")
-    add("--max_repeat", type=cli.positive_int, default=10, help="an action is held 1 to this long")
-    text = "part of the episodes that are walks to and fro"
-    add("--wander", type=cli.fraction, default=0.0, help=text)
+    add_arguments(parser)
     add("--agent", type=cli.existing_file, metavar="JSON", help="a controller that plays instead")
-    add("--inputs", choices=INPUTS, default="zch", help="what that controller sees")
+    add("--inputs", choices=INPUTS, default=SEES, help="what that controller sees")
     add("--noise", type=cli.non_negative_float, default=0.08, help="deviation of its weights")
-    add("--models", type=Path, default=Path("tf_models"), help="folder of its V and M")
-    add("--batch", type=cli.positive_int, default=32, help="its episodes played at once")
+    add("--models", type=Path, default=MODELS, help="folder of its V and M")
+    add("--batch", type=cli.positive_int, default=BATCH, help="its episodes played at once")
     add("--seed", type=cli.non_negative_int, default=0, help="fixes all episodes")
     add("--workers", type=cli.positive_int, default=1, help="processes that share the episodes")
     add("--worker", type=cli.non_negative_int, default=0, help="which of them this one is")
@@ -71,35 +65,17 @@ def parse(argv=None):
     return args
 
 
-def random_moves(seed: int, max_repeat: int, wander: float) -> Iterator[np.float16]:
-    """The random policy's actions of the episode `seed`, without end.
-
-    An action is uniform on (-1, 1) and held for 1 to `max_repeat` frames (reference extract.py). In
-    the part `wander` of all episodes it walks to and fro and turns at random times, about a beat of
-    the episode's own: it lives longer so, and V and M see what comes later in a game.
-    """
-    rng = np.random.default_rng(seed)
-    style = np.random.default_rng([seed, 1])
-    if style.random() >= wander:
-        while True:
-            yield from [np.float16(rng.uniform(-1, 1))] * rng.integers(1, max_repeat + 1)
-    beat, move, part = rng.uniform(*BEATS), rng.choice([-1, 1]), rng.uniform(0, 1)
-    while True:
-        yield from [np.float16(move)] * int(beat * part)
-        move, part = -move, rng.uniform(0.5, 1.5)
-
-
-def record_episode(env: DoomReal, seed: int, args) -> tuple[np.ndarray, np.ndarray]:
-    """Frames uint8 (T, 64, 64, 3) and actions float16 (T,) of one episode of the random policy."""
+def record_episode(env: gymnasium.Env, seed: int, args) -> tuple[np.ndarray, np.ndarray]:
+    """Frames uint8 (T, 64, 64, 3) and actions float16 (T, ...) of an episode of a random policy."""
+    moves = recorded_moves(seed, args)
     observation, _ = env.reset(seed=seed)
     frames, actions, ended = [], [], False
-    moves = random_moves(seed, args.max_repeat, args.wander)
-    while not ended and len(frames) < args.max_frames:
+    while (ENDLESS or not ended) and len(frames) < args.max_frames:
         frames.append(observation)
         actions.append(next(moves))
-        observation, _, died, capped, _ = env.step(actions[-1])
-        ended = died or capped
-    return np.stack(frames), np.array(actions, np.float16)
+        observation, _, terminated, truncated, _ = env.step(actions[-1].astype(np.float32))
+        ended = terminated or truncated
+    return np.stack(frames), np.stack(actions)
 
 
 def main(argv=None):
@@ -110,6 +86,7 @@ def main(argv=None):
 
 def record(args) -> None:
     """Play and save this worker's episodes that are not there yet."""
+    worlds.claim(args.output, NAME)
     episode_seeds = seeds.training_seeds(np.random.default_rng(args.seed), args.episodes)
     mine = episode_seeds[args.worker :: args.workers]
     paths = {int(seed): args.output / f"{seed}.npz" for seed in mine}
@@ -129,12 +106,9 @@ def record(args) -> None:
 
 def record_random(episode_seeds: list[int], save, args) -> None:
     """Hand episodes of the random policy to `save(seed, frames, actions)`."""
-    env = DoomReal()
-    try:
+    with contextlib.closing(DoomReal()) as env:
         for seed in episode_seeds:
             save(seed, *record_episode(env, seed, args))
-    finally:
-        env.close()
 
 
 def record_agent(episode_seeds: list[int], save, args) -> None:
@@ -143,16 +117,14 @@ def record_agent(episode_seeds: list[int], save, args) -> None:
     from kit.batches.recorder import Recorder, neighbours
     from kit.tensors import precision
 
-    from model import Controllers, RealWorld, WorldModel, simulate
+    from agent import Controllers, RealWorld, WorldModel, simulate
 
     precision.use_threads(1)  # other cores have other workers
     agent = load_controller(args.agent, Controllers.size(args.inputs))
-    world = RealWorld(WorldModel.load(args.models))
     controllers = Controllers(neighbours(agent, episode_seeds, args.noise), args.inputs)
-    try:
-        simulate(Recorder(world, save), controllers, episode_seeds, args.max_frames, args.batch)
-    finally:
-        world.close()
+    with contextlib.closing(RealWorld(WorldModel.load(args.models))) as world:
+        recorder = Recorder(world, save, ENDLESS)
+        simulate(recorder, controllers, episode_seeds, args.max_frames, args.batch)
 
 
 if __name__ == "__main__":

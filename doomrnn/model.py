@@ -1,4 +1,4 @@
-"""V, M and C together: the agent, many episodes of it at once, and the command that runs it.
+"""Score an agent on many episodes, or watch one: in the real game, or in the dream.
 
   python model.py doomreal norender log/doomrnn.cma.16.64.best.json [seed]    100 real episodes
   python model.py doomreal render   log/doomrnn.cma.16.64.best.json [seed]    watch one
@@ -10,217 +10,47 @@ take a minute on 2 cores. `render` opens a window (the key M shows what M expect
 or writes --video out.mp4 or --gif out.gif.
 """
 
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
+
 from pathlib import Path
 
 import numpy as np
 
 from kit.batches.rollout import run_rollouts
-from kit.batches.rows import RowNoise, take_rows
-from kit.command import cli, mpi, seeds
+from kit.command import mpi, seeds
 from kit.command.mpi import usable_cores
 from kit.files import scores
-from kit.files.weights import load_controller, load_initial_z
 from kit.show import viewer
 from kit.tensors import precision
 
-from actions import discretise
+from agent import Controllers, load_agent, make_world
 from doomreal import DoomReal
-from doomrnn import TEMPERATURE, Dream
-from rnn import MDNRNN, FastStep, Rows, expected_z
-from row_bytes import GAMES, ROW_BYTES
-from vae import VAE
-
-Z_SIZE, HIDDEN = 64, 512
-TO_THE_WALL, WALL_TO_WALL = 60, 125  # steps of `blind_policy`, a rest at the wall among them
-HIDDEN_UNITS = 40  # of the controller with a hidden layer (paper, section 3.4)
-Z, C, H = (slice(0, Z_SIZE), slice(Z_SIZE, Z_SIZE + HIDDEN), slice(-HIDDEN, None))
-INPUTS = {"z": (Z,), "zc": (Z, C), "zh": (Z, H), "zch": (Z, C, H), "z_hidden": (Z,)}
-
-
-class Controllers:
-    """K controllers C, each a row of parameters; row by row of a batch another one may act.
-
-    One output, tanh of a weighted sum without bias: 1088 weights for [z, c, h] (reference
-    doomrnn/model.py). `z_hidden` has a layer of 40 tanh units between: biases, then weights.
-    """
-
-    def __init__(self, parameters: np.ndarray, inputs: str = "zch"):
-        """`parameters` (K, P), P as `size` says."""
-        parameters = np.asarray(parameters, np.float32)
-        assert parameters.ndim == 2 and parameters.shape[1] == self.size(inputs)
-        self.parameters, self.inputs = parameters, inputs
-        self._pairs, self._weights = None, None
-
-    @staticmethod
-    def size(inputs: str) -> int:
-        features = Z_SIZE + HIDDEN * (len(INPUTS[inputs]) - 1)
-        return (features + 2) * HIDDEN_UNITS + 1 if inputs == "z_hidden" else features
-
-    def act(self, observation: np.ndarray, controllers: np.ndarray) -> np.ndarray:
-        """Actions float32 (B,) on observations [z, c, h] (B, O) by `controllers`, int64 (B,)."""
-        if controllers is not self._pairs:  # the same rows act until one of them ends
-            self._pairs, self._weights = controllers, self.parameters[controllers]
-        weights = self._weights
-        if self.inputs == "z_hidden":
-            bias, weights = weights[:, :HIDDEN_UNITS], weights[:, HIDDEN_UNITS:]
-            last = weights[:, -HIDDEN_UNITS - 1 :]
-            matrix = weights[:, : -HIDDEN_UNITS - 1].reshape(-1, Z_SIZE, HIDDEN_UNITS)
-            units = np.tanh(np.einsum("bz,bzu->bu", observation[:, Z], matrix) + bias)
-            return np.tanh(last[:, 0] + np.einsum("bu,bu->b", units, last[:, 1:]))
-        start, total = 0, 0
-        for columns in INPUTS[self.inputs]:
-            part = observation[:, columns]
-            total = total + np.einsum("bo,bo->b", part, weights[:, start : start + part.shape[1]])
-            start += part.shape[1]
-        return np.tanh(total)
-
-
-class WorldModel:
-    """V, M and the first latents of real episodes, from a folder of json files or at random."""
-
-    def __init__(self, vae: VAE, rnn: MDNRNN, initial_z):
-        self.vae, self.rnn, self.initial_z = vae, rnn, initial_z
-
-    @classmethod
-    def load(cls, folder: Path) -> "WorldModel":
-        """Raises UserError naming the file that is missing or of another size."""
-        vae = VAE(Z_SIZE).load(folder / "vae.json")
-        rnn = MDNRNN(Z_SIZE).load(folder / "rnn.json")
-        return cls(vae, rnn, load_initial_z(folder / "initial_z.json", Z_SIZE))
-
-    @classmethod
-    def random(cls, seed: int) -> "WorldModel":
-        start = np.zeros((1, Z_SIZE), np.float32)
-        return cls(VAE(Z_SIZE, seed=seed), MDNRNN(Z_SIZE, seed=seed), (start, start))
-
-
-class RealWorld:
-    """Many real games in lockstep, seen through V and M: the `world` of rollout.py.
-
-    observation: float32 (B, Z + 2H), [z, c, h]; z is sampled, as in the paper, by noise that the
-    row's seed fixes. M advances after each action. `screen_rows` as in DoomReal.
-    """
-
-    def __init__(self, model: WorldModel):
-        self.vae = model.vae
-        self._rows = Rows(FastStep(model.rnn))
-        self._noise = RowNoise(0, Z_SIZE)
-        self._games: list[DoomReal] = []
-        self._idle: list[DoomReal] = []
-        self.observation = np.empty((0, Z_SIZE + 2 * HIDDEN), np.float32)
-        self.frames = np.empty((0, 64, 64, 3), np.uint8)
-
-    def start(self, seeds) -> None:
-        """Append a game for each of `seeds` (n,)."""
-        fresh = [self._idle.pop() if self._idle else DoomReal() for _ in seeds]
-        first = [game.reset(seed=int(seed))[0] for game, seed in zip(fresh, seeds, strict=True)]
-        self._games += fresh
-        self._rows.start(len(seeds))
-        normal = [rng.standard_normal(Z_SIZE) for rng in self._noise.start(seeds)]
-        old = len(self.frames)
-        self.frames = np.concatenate((self.frames, first))
-        zeros = np.zeros((len(seeds), self.observation.shape[1]), np.float32)
-        self.observation = np.concatenate((self.observation, zeros))
-        self.observation[old:, Z] = self._sample(self.frames[old:], np.stack(normal))
-
-    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Advance every row by actions (B,): reward float64 (B,), done bool (B,)."""
-        played = [game.step(move) for game, move in zip(self._games, actions, strict=True)]
-        self.frames, rewards, died, capped, _ = map(np.array, zip(*played, strict=True))
-        self._rows.advance(self.observation[:, Z], discretise(actions))
-        self.observation[:, Z] = self._sample(self.frames, self._noise.next()[1])
-        self.observation[:, C], self.observation[:, H] = self._rows.c, self._rows.h
-        return rewards, died | capped
-
-    def expected(self) -> tuple[np.ndarray, np.ndarray]:
-        """What M expected of the last step: mean latents (B, Z), the end's probability (B,)."""
-        mixture, logit = self._rows.predict()
-        return expected_z(mixture), 1 / (1 + np.exp(-logit))
-
-    def keep(self, rows: np.ndarray) -> None:
-        """Row i becomes what was row `rows[i]`; the others leave."""
-        staying = set(rows.tolist())
-        self._idle += [game for i, game in enumerate(self._games) if i not in staying]
-        self._games = [self._games[i] for i in rows]
-        self._rows.keep(rows)
-        self._noise.keep(rows)
-        self.observation, self.frames = take_rows(self.observation, rows), self.frames[rows]
-
-    def close(self) -> None:
-        for game in self._games + self._idle:
-            game.close()
-
-    def _sample(self, frames, normal):
-        mu, logvar = self.vae.encode(frames)
-        return mu + np.exp(logvar / 2) * normal
-
-
-def simulate(world, controllers: Controllers, seeds: np.ndarray, max_length=None, batch=GAMES):
-    """Episode k is controller k's, with seeds[k]: returns float64 (K,), lengths int64 (K,)."""
-    return run_rollouts(world, controllers.act, seeds, max_length, batch)
-
-
-def random_policy(seeds: np.ndarray):
-    """Uniform actions, a new one each step, as the paper's random agent: an `act` for rollouts."""
-    generators = [np.random.default_rng(int(seed)) for seed in seeds]
-    return lambda _, rows: np.array([generators[row].uniform(-1, 1) for row in rows], np.float32)
-
-
-def blind_policy(seeds: np.ndarray):
-    """A player that sees nothing and walks from wall to wall by the clock: an `act` for rollouts.
-
-    Left for the first steps, to the wall, then right and left by turns: what a policy that reacts
-    to the fireballs is to be compared with.
-    """
-    steps = np.zeros(len(seeds), int)
-
-    def act(_, rows):
-        steps[rows] += 1
-        turns = (steps[rows] - 1 - TO_THE_WALL) // WALL_TO_WALL
-        return np.where(turns % 2, -1, 1).astype(np.float32)
-
-    return act
-
-
-POLICIES = {"random": random_policy, "blind": blind_policy}
-
-
-def make_world(kind: str, model: WorldModel, temperature: float, precision: str = "float32"):
-    """The world of that name on the command line: doomreal or doomrnn."""
-    if kind == "doomreal":
-        return RealWorld(model)
-    return Dream(FastStep(model.rnn, precision), model.initial_z, temperature)
+from policies import POLICIES
+from world import BATCH, INPUTS, MODELS, ROW_BYTES, SEES, TEMPERATURE, WORLDS
 
 
 def parse(argv=None):
     parser = cli.parser(__doc__)
     add = parser.add_argument
-    add("world", choices=("doomreal", "doomrnn"), help="the real game, or the dream")
+    add("world", choices=WORLDS, help="the real game, or the dream")
     add("mode", choices=("render", "norender"), help="watch one episode, or score many")
     add("controller", nargs="?", type=cli.existing_file, help="json; without it all is random")
     add("seed", nargs="?", type=cli.non_negative_int, default=0, help="of the first episode")
     add("--episodes", type=cli.positive_int, default=100, help="how many to score")
-    add("--inputs", choices=INPUTS, default="zch", help="what the controller sees")
+    add("--inputs", choices=INPUTS, default=SEES, help="what the controller sees")
     add("--policy", choices=("controller", *POLICIES), default="controller", help="who plays")
     add("--temperature", type=cli.positive_float, default=TEMPERATURE, help="of the dream")
-    add("--models", type=Path, default=Path("tf_models"), help="folder of V, M, first latents")
-    add("--batch", type=cli.positive_int, default=GAMES, help="episodes played at once in a rank")
+    add("--models", type=Path, default=MODELS, help="folder of V, M and first latents")
+    add("--batch", type=cli.positive_int, default=BATCH, help="episodes played at once in a rank")
     text = "processes that share the episodes (default: one for each core)"
     add("-n", "--num_worker", type=cli.positive_int, help=text)
-    add("--max_length", type=cli.non_negative_int, default=0, help="end episodes here, 0: 2100")
+    add("--max_length", type=cli.non_negative_int, default=0, help="end episodes here, 0: nowhere")
     add("--csv", type=Path, help="write the scores of all episodes here")
     viewer.add_arguments(parser)
     return viewer.check_arguments(cli.parse(parser, argv=argv))
-
-
-def load_agent(args) -> tuple[WorldModel, np.ndarray]:
-    """V and M, and the controller's parameters (P,); all at random where no file is named."""
-    size = Controllers.size(args.inputs)
-    if args.controller:
-        return WorldModel.load(args.models), load_controller(args.controller, size)
-    rng = np.random.default_rng(args.seed)
-    # reference doomrnn/model.py: random weights of a random spread
-    return WorldModel.random(args.seed), rng.standard_cauchy(size) * rng.uniform(0, 0.01)
 
 
 def score(args, trial_seeds: np.ndarray, shared: np.ndarray) -> np.ndarray:
@@ -243,7 +73,9 @@ def main(argv=None):
 
         precision.use_threads(usable_cores())
         model, parameters = load_agent(args)
-        watch.run(args, model, Controllers(parameters[None], args.inputs))
+        world = make_world(args.world, model, args.temperature)
+        large = DoomReal(rows=480) if args.world == "doomreal" else None
+        watch.run(args, model, Controllers(parameters[None], args.inputs), world, large)
         return
     trial_seeds = seeds.test_seeds(args.seed, args.episodes)
     count = min(args.num_worker or usable_cores(), args.episodes)

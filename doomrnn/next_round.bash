@@ -38,9 +38,7 @@ done
 "$PYTHON" rnn_train.py "${preset[@]}" "${vae[@]}" --weights "$before/rnn.json" --seed "$seed" \
   --learning_rate 5e-4 "${rnn[@]}" --series "${all[@]}" --output "$round/tf_rnn" \
   --initial_z "$round/initial_z.json"
-ship() { mkdir -p "$2"; cp "$1" "$2/.new" && mv "$2/.new" "$2/${1##*/}"; }  # whole or not at all
-ship "$before/vae.json" "$round"
-ship "$round/tf_rnn/rnn.json" "$round"
+"$PYTHON" -m kit.files.install "$before/vae.json" "$round/tf_rnn/rnn.json" --to "$round"
 turn() {  # turn FOLDER AGENT [FLAGS]: learn what the agent should have done, search along that
   mkdir -p "$1"
   "$PYTHON" advantage.py "$2" "${preset[@]}" --models "$round" --seed "$seed" \

@@ -9,10 +9,14 @@ output column. Shapes: B rows, Z latents (64), A actions (1), H cells (512), K m
 import numpy as np
 
 from kit.batches.rows import take_rows
+from kit.files import worlds
 from kit.files.weights import load_weights, save_weights
 from kit.tensors.precision import resolve
 from kit.tensors.tf import tf
 
+from world import ACTION_SHAPE, HIDDEN, MIXTURES, NAME, Z_SIZE
+
+ACTIONS = int(np.prod(ACTION_SHAPE))  # numbers that M is given of an action
 BLOCK = 256  # rows whose numbers stay in the cache while they are sampled
 RESTART_WEIGHT = 10.0  # of a step that ends an episode, reference doomrnn/rnn.py
 
@@ -26,7 +30,9 @@ class MDNRNN:
     output_b (1 + Z*3*K,)
     """
 
-    def __init__(self, z_size=64, action_size=1, hidden=512, mixtures=5, seed=0):
+    def __init__(
+        self, z_size=Z_SIZE, action_size=ACTIONS, hidden=HIDDEN, mixtures=MIXTURES, seed=0
+    ):
         self.z_size, self.action_size = z_size, action_size
         self.hidden, self.mixtures = hidden, mixtures
         self.input_size = z_size + action_size + 1
@@ -57,6 +63,7 @@ class MDNRNN:
 
     def load(self, path) -> "MDNRNN":
         """Take the weights of an rnn.json; UserError where it is no such file of this size."""
+        worlds.check(path, NAME)
         self.variables = load_weights(path, self.shapes)
         return self
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from kit.command.errors import UserError
+from kit.files import worlds
 from kit.files.recordings import check_latents, load_arrays
 
-from actions import discretise
+from world import MAX_STEPS, NAME, Z_SIZE, discretise
 
-GAME_LENGTH = 2100  # frames; an episode that has them all did not end in a death
+START = [0, 0]  # of `passes`: pass, chunk
 
 
 class Series:
@@ -24,7 +25,7 @@ class Series:
     that the clock ended: whether it would have gone on is unknown, and M is not told an end there.
     """
 
-    def __init__(self, *paths: Path, z_size: int = 64):
+    def __init__(self, *paths: Path, z_size: int = Z_SIZE):
         """Of all `paths`; UserError naming a file that is missing, damaged or of another form."""
         parts = zip(*(_load(path, z_size) for path in paths), strict=True)
         self.mu, self.logvar, action, self.length = map(np.concatenate, parts)
@@ -35,7 +36,7 @@ class Series:
         self.restart = np.zeros(frames, np.float32)
         self.restart[self.start] = 1
         self.known = np.ones(frames, np.float32)
-        self.known[(self.start + self.length - 1)[self.length >= GAME_LENGTH]] = 0
+        self.known[(self.start + self.length - 1)[self.length >= MAX_STEPS]] = 0
 
     def split(self, held_out: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Episodes for training and `held_out` for testing, at most a quarter of all."""
@@ -47,6 +48,24 @@ class Series:
         """The frames of `episodes`, one after the other, int64."""
         parts = [np.arange(self.start[e], self.start[e] + self.length[e]) for e in episodes]
         return np.concatenate(parts)
+
+    def describe(self) -> str:
+        """How much it holds, in words."""
+        return f"{self.path}: {len(self.mu)} frames of {len(self.length)} episodes"
+
+    def first_latents(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """mu and logvar of the first frames of `count` episodes at most, (n, Z) each."""
+        first = self.start[:count]
+        return self.mu[first], self.logvar[first]
+
+    def longest(self, episodes: np.ndarray) -> int:
+        """Of `episodes` the one with most frames."""
+        return episodes[np.argmax(self.length[episodes])]
+
+    def opening(self, episode: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """mu (T, Z) and actions (T,), float32, of the first `count` frames of an episode."""
+        frames = self.frames([episode])[:count]
+        return self.mu[frames].astype(np.float32), self.action[frames]
 
     def memory(self) -> int:
         """Bytes that the arrays hold."""
@@ -68,6 +87,7 @@ class Series:
 
 def _load(path: Path, z_size: int) -> list[np.ndarray]:
     """mu, logvar, action and length of one series.npz, checked."""
+    worlds.check(path, NAME)
     arrays = load_arrays(path, ("mu", "logvar", "action", "length"))
     mu, logvar, action, lengths = arrays
     if lengths.dtype.kind not in "iu" or lengths.ndim != 1 or not (lengths > 0).all():
@@ -97,8 +117,8 @@ def streams(frames: np.ndarray, count: int, steps: int, name: str) -> np.ndarray
 
 def passes(
     series: Series, episodes: np.ndarray, count: int, steps: int, seed: int, position: list[int]
-) -> Iterator[tuple[np.ndarray, list[int]]]:
-    """Endless chunks of frames (steps + 1, count), episodes shuffled anew each pass.
+) -> Iterator[tuple[dict[str, np.ndarray], list[int]]]:
+    """Endless chunks of `steps` frames of `count` streams, episodes shuffled anew each pass.
 
     With each chunk comes the position [pass, chunk] that the next one has; chunk 0 begins a pass.
     Generators started at the same position go on alike.
@@ -111,5 +131,5 @@ def passes(
         while chunk < chunks:
             part = frames[chunk * steps : (chunk + 1) * steps + 1]
             chunk += 1
-            yield part, [epoch, chunk] if chunk < chunks else [epoch + 1, 0]
+            yield series.chunk(part), [epoch, chunk] if chunk < chunks else [epoch + 1, 0]
         epoch, chunk = epoch + 1, 0

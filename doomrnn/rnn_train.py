@@ -1,24 +1,32 @@
 """Train M on the encoded episodes.
 
+Identical twin in the other room; test.bash compares. What differs stands in world.py, held_out.py,
+rnn_data.py and fast/lstm_gradient.py.
+
 Reads series/series.npz (and tf_vae/vae.json for a picture). Writes tf_rnn/rnn.json, the weights
 that did best on held-out episodes, tf_initial_z/initial_z.json, a checkpoint, the log
 rnn.hist.json, loss.png and dream.png (a held-out episode above M's dreams of it under the same
 actions at three temperatures), and TensorBoard scalars and that picture in runs/rnn.
 
-  python rnn_train.py --preset laptop      8 000 steps of 6 400 frames: 19 minutes on 2
-  python rnn_train.py --preset paper       the reference's sizes: 400 passes
+  python rnn_train.py --preset laptop      for two cores
+  python rnn_train.py --preset paper       the reference's sizes
   python rnn_train.py --minutes 15         whatever is done by then
 
 Started again it goes on from its last checkpoint; --restart begins anew.
 """
+
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
 
 import time
 from pathlib import Path
 
 import numpy as np
 
-from kit.command import cli, interrupts, locks, memory, progress
-from kit.files import checkpoint
+from kit.command import interrupts, locks, memory, progress
+from kit.files import checkpoint, worlds
 from kit.files.atomic import write_json
 from kit.files.settings import save_settings
 from kit.files.weights import save_initial_z
@@ -27,36 +35,36 @@ from kit.tensors import precision
 from kit.tensors.adam import Adam
 from kit.tensors.tf import graph_function, tf
 
-from lstm_gradient import Batch, file_variables, loss_and_gradients, losses, training_variables
+from fast.lstm_gradient import (
+    STEP_BYTES,
+    Batch,
+    file_variables,
+    loss_and_gradients,
+    make_batch,
+    scales,
+    training_variables,
+)
+from held_out import NAMES, HeldOut, describe, score, verdict
 from rnn import MDNRNN, dream_on
-from rnn_data import Series, passes, streams
+from rnn_data import START, Series, passes
+from world import DREAM_TEMPERATURES, NAME, RNN_DEFAULTS, RNN_PRESETS, Z_SIZE
 
-Z_SIZE = 64  # paper, appendix A.2
-INITIAL = 1000  # episodes whose first latents the dream starts from (reference doomrnn/series.py)
-RECALL_GATE = 0.8  # below it the dream is too kind: deaths of the real game do not happen in it
-NAMES = ("z", "restart", "held_out_z", "held_out_restart", "recall", "false_alarms")
+INITIAL = 1000  # episodes whose first latents the dream starts from (reference series.py)
 WARM_UP, EVERY, SHOWN = 60, 8, 12  # of dream.png: real frames before, steps between, pictures
-TEMPERATURES = (0.5, 1.0, 1.25)  # of its dreams
-PRESETS = {
-    "smoke": {"steps": 4, "batch": 4, "length": 8, "log_every": 2, "precision": "float32"},
-    "laptop": {"steps": 8_000},
-    # reference doomrnn/rnn_train.py: 61 chunks a pass, 400 passes, rate 1e-3 * .99999 ** step
-    "paper": {"steps": 24_400, "length": 499, "flat": 0.0, "final_rate": 7.84e-4},
-}
 
 
 def parse(argv=None):
-    parser = cli.parser(__doc__, PRESETS)
+    parser = cli.parser(__doc__, RNN_PRESETS)
     add = parser.add_argument
-    add("--steps", type=cli.positive_int, default=5_000, help="optimiser steps in all")
+    add("--steps", type=cli.positive_int, help="optimiser steps in all")
     add("--minutes", type=cli.positive_float, help="end after so long, if that comes first")
-    add("--batch", type=cli.positive_int, default=100, help="streams side by side")  # reference
-    add("--length", type=cli.positive_int, default=64, help="steps the gradient goes back")
+    add("--batch", type=cli.positive_int, default=100, help="sequences side by side")  # reference
+    add("--length", type=cli.positive_int, help="steps the gradient goes back")
     add("--learning_rate", type=cli.positive_float, default=1e-3, help="Adam's, to begin with")
     add("--flat", type=cli.fraction, default=0.5, help="part of the run before it decays")
     add("--final_rate", type=cli.positive_float, default=3e-5, help="where its decay ends")
     add("--clip", type=cli.positive_float, default=1.0, help="bound of a gradient's elements")
-    add("--held_out", type=cli.positive_int, default=200, help="episodes kept for testing")
+    add("--held_out", type=cli.positive_int, help="episodes kept for testing")
     add("--log_every", type=cli.positive_int, default=200, help="steps between held-out tests")
     add("--precision", choices=precision.CHOICES, default="auto", help="of the matrix products")
     add("--seed", type=cli.non_negative_int, default=0, help="fixes weights, order and noise")
@@ -67,7 +75,8 @@ def parse(argv=None):
     add("--vae", type=Path, default=Path("tf_vae/vae.json"), help="V, to draw dream.png")
     add("--output", type=Path, default=Path("tf_rnn"), help="folder of the results")
     add("--initial_z", type=Path, default=Path("tf_initial_z/initial_z.json"), help="first latents")
-    return cli.parse(parser, PRESETS, argv)
+    parser.set_defaults(**RNN_DEFAULTS)
+    return cli.parse(parser, RNN_PRESETS, argv)
 
 
 def learning_rate(part: float, args) -> float:
@@ -76,22 +85,13 @@ def learning_rate(part: float, args) -> float:
     return args.learning_rate * (args.final_rate / args.learning_rate) ** decayed
 
 
-def make_batch(chunk: dict, noise) -> Batch:
-    """T steps from a chunk of series and noise (T + 1, B, Z); z is drawn anew each time."""
-    z = chunk["mu"] + tf.exp(chunk["logvar"] / 2) * noise
-    inputs = (z[:-1], chunk["action"][:, :, None], chunk["fresh"][:, :, None])
-    restart = chunk["restart"]  # beyond it lies another episode, whose first z nobody can predict
-    return Batch(tf.concat(inputs, axis=2), z[1:], restart, 1 - restart, chunk["known"])
-
-
 def train_step(variables, optimiser: Adam, clip: float, towers: int, dtype):
-    """A tf.function (chunk, state, seed (2,), rate) -> (mean losses (2,), the last state)."""
+    """A tf.function (chunk, state, seed (2,), rate) -> (mean losses (L,), the last state)."""
 
     @graph_function
     def step(chunk, state, seed, rate):
         batch = make_batch(chunk, tf.random.stateless_normal(chunk["mu"].shape, seed))
-        latents = tf.reduce_sum(batch.z_weight) * batch.z.shape[2]
-        scale = (latents, tf.reduce_sum(batch.end_weight))
+        scale = scales(batch)
         count = batch.x.shape[1]
         sizes = [len(part) for part in np.array_split(np.arange(count), min(towers, count))]
         parts = zip(*(tf.split(v, sizes, axis=1) for v in batch), strict=True)
@@ -105,63 +105,9 @@ def train_step(variables, optimiser: Adam, clip: float, towers: int, dtype):
         totals = (tf.add_n(part) for part in zip(*gradients, strict=True))
         optimiser.apply([tf.clip_by_value(total, -clip, clip) for total in totals], rate)
         state = [tf.concat(part, axis=0) for part in zip(*states, strict=True)]
-        return tf.add_n(sums) / tf.stack(scale), state
+        return tf.reshape(tf.add_n(sums) / tf.stack(scale), (-1,)), state
 
     return step
-
-
-class HeldOut:
-    """Held-out episodes as streams, with one noise for all tests."""
-
-    def __init__(self, series: Series, episodes: np.ndarray, args, dtype):
-        frames = series.frames(episodes)
-        count = min(args.batch, max(1, len(frames) // 500))
-        steps = min(64, len(frames) // count - 1)
-        self.parts = streams(frames, count, steps, f"the held-out part of {series.path}")
-        self.series, self.steps, self.count = series, steps, count
-        self._losses = graph_function(
-            lambda chunk, noise, variables, state: self._measure(
-                chunk, noise, variables, state, dtype
-            )
-        )
-
-    @staticmethod
-    def _measure(chunk, noise, variables, state, dtype):
-        batch = make_batch(chunk, noise)
-        sums, logit, state = losses(variables, batch, state, dtype)
-        alarm = tf.cast(logit > 0, tf.float32)
-        weight = batch.end_weight
-        death = batch.restart * weight
-        counts = [tf.reduce_sum(v) for v in (death, death * alarm, weight - death)]
-        false = tf.reduce_sum((weight - death) * alarm)
-        z_sum = tf.reduce_sum(batch.z_weight) * batch.z.shape[2]
-        return tf.stack([sums[0], z_sum, sums[1], tf.reduce_sum(weight), *counts, false]), state
-
-    def _chunks(self):
-        rng = np.random.default_rng(0)
-        for start in range(0, len(self.parts) - 1, self.steps):
-            chunk = self.series.chunk(self.parts[start : start + self.steps + 1])
-            yield chunk, rng.standard_normal(chunk["mu"].shape, np.float32)
-
-    def run(self, variables) -> np.ndarray:
-        """NLL of a latent, restart loss, recall of deaths, false alarms in 1000 steps."""
-        hidden = variables[0].shape[1] // 4
-        state = [tf.zeros((self.count, hidden))] * 2
-        total = 0
-        for chunk, noise in self._chunks():
-            sums, state = self._losses(chunk, noise, variables, state)
-            total = total + sums.numpy().astype(np.float64)
-        z, latents, end, steps, deaths, hits, others, false = total
-        return np.array([z / latents, end / steps, hits / max(1, deaths), 1000 * false / others])
-
-    def persistence(self) -> float:
-        """NLL of the guess that each latent stays where it is, with the best deviation for each."""
-        squares, count = 0, 0
-        for chunk, noise in self._chunks():
-            z = chunk["mu"] + np.exp(chunk["logvar"] / 2) * noise
-            change = (z[1:] - z[:-1])[chunk["restart"] == 0].astype(np.float64)
-            squares, count = squares + (change**2).sum(axis=0), count + len(change)
-        return float(0.5 * (np.log(2 * np.pi * squares / count) + 1).mean())
 
 
 class Training:
@@ -170,14 +116,14 @@ class Training:
     def __init__(self, args, towers: int, dtype):
         self.args, self.dtype = args, dtype
         self.path = args.output / "checkpoint.npz"
-        self.rnn = MDNRNN(Z_SIZE, seed=args.seed)
+        self.rnn = MDNRNN(seed=args.seed)
         if args.weights:
             self.rnn.load(args.weights)
         self.variables = [tf.Variable(v) for v in training_variables(self.rnn)]
         self.optimiser = Adam(self.variables)
         self.update = train_step(self.variables, self.optimiser, args.clip, towers, dtype)
         self.state = [tf.Variable(tf.zeros((args.batch, self.rnn.hidden))) for _ in range(2)]
-        self.step, self.seconds, self.position, self.log = 0, 0.0, [0, 0], []
+        self.step, self.seconds, self.position, self.log = 0, 0.0, START, []
         self.best = np.inf
         everything = [*self.optimiser.state(), *self.state]
         saved = None
@@ -204,51 +150,47 @@ class Training:
         return max(self.step / self.args.steps, by_time)
 
     def advance(self, chunk: dict) -> tf.Tensor:
-        """One optimiser step; the mean losses (2,)."""
-        if self.position[1] == 0:  # a pass begins
+        """One optimiser step; the mean losses (L,)."""
+        if self.position[-1] == 0:  # episodes begin
             for variable in self.state:
                 variable.assign(tf.zeros_like(variable))
         seed = tf.constant([self.args.seed, self.step], tf.int32)
         rate = tf.constant(learning_rate(self.part(), self.args), tf.float32)
-        values, state = self.update(chunk, [tf.identity(v) for v in self.state], seed, rate)
+        losses, state = self.update(chunk, [tf.identity(v) for v in self.state], seed, rate)
         for variable, value in zip(self.state, state, strict=True):
             variable.assign(value)
         self.step += 1
-        return values
+        return losses
 
-    def test(self, test: HeldOut, train_losses, scalars) -> str:
+    def test(self, test: HeldOut, trained: np.ndarray, scalars) -> str:
         """Log the losses, keep the weights if they are the best; returns a line to print."""
         measured = test.run([tf.identity(v) for v in self.variables])
         checkpoint.check_losses(measured, self.step)
-        row = [self.step, round(self.seconds, 1), *train_losses, *measured]
+        row = [self.step, round(self.seconds, 1), *trained, *measured]
         self.log.append([round(float(value), 5) for value in row])
         for name, value in zip(NAMES, row[2:], strict=True):
             scalars.scalar(f"rnn/{name}", value, self.step)
         curves = {name: [line[i + 2] for line in self.log] for i, name in enumerate(NAMES)}
         pictures.save_curves(self.args.output / "loss.png", [line[0] for line in self.log], curves)
-        better = measured[0] + measured[1] < self.best
+        better = score(measured) < self.best
         if better:
-            self.best = float(measured[0] + measured[1])
+            self.best = score(measured)
             self.rnn.variables = file_variables(self.rnn, self.variables)
             self.rnn.save(self.args.output / "rnn.json")
-        z, end, recall, false = measured
-        return (
-            f"step {self.step}: z {train_losses[0]:.4f} restart {train_losses[1]:.4f}, held out "
-            f"{z:.4f} + {end:.4f}, deaths foreseen {recall:.2f}, false alarms {false:.1f} in 1000 "
-            f"steps, {self.seconds / 60:.1f} min{', kept' if better else ''}"
-        )
+        kept = ", kept" if better else ""
+        losses = describe(trained, measured)
+        return f"step {self.step}: {losses}, {self.seconds / 60:.1f} min{kept}"
 
 
 def draw_dream(path, rnn: MDNRNN, vae, series: Series, episode: int, seed: int) -> np.ndarray:
     """Save and return a picture: an episode as V sees it, and M's dreams from the same start on.
 
-    The dreams are given the same actions, at TEMPERATURES; they begin after WARM_UP frames.
+    The dreams are given the same actions, at DREAM_TEMPERATURES; they begin after WARM_UP frames.
     """
-    frames = series.frames([episode])[: WARM_UP + EVERY * SHOWN]
-    real, action = series.mu[frames].astype(np.float32), series.action[frames]
+    real, action = series.opening(episode, WARM_UP + EVERY * SHOWN)
     warm_up = min(WARM_UP, len(real) // 2)
     given = {"real, by V": real}
-    for temperature in TEMPERATURES:
+    for temperature in DREAM_TEMPERATURES:
         dream = dream_on(rnn, real, action, warm_up, temperature, seed)
         given[f"dream, {temperature:g}"] = dream
     rows = {name: pictures.to_uint8(vae.decode(z[warm_up::EVERY])) for name, z in given.items()}
@@ -259,15 +201,9 @@ def draw_dream(path, rnn: MDNRNN, vae, series: Series, episode: int, seed: int) 
 
 def finish(args, test: HeldOut, series: Series, episode: int, training, scalars) -> None:
     """Print the verdict on the weights that were kept, and draw the dream."""
-    rnn = MDNRNN(Z_SIZE).load(args.output / "rnn.json")
-    variables = [tf.constant(v) for v in training_variables(rnn)]
-    z, end, recall, false = test.run(variables)
-    passed = "passed" if recall >= RECALL_GATE else "NOT passed: record more episodes"
-    print(
-        f"{args.output / 'rnn.json'}: held out z {z:.4f} (a latent that stays: "
-        f"{test.persistence():.4f}), restart {end:.4f}, false alarms {false:.1f} in 1000 steps\n"
-        f"deaths foreseen {recall:.2f}, gate {RECALL_GATE}: {passed}"
-    )
+    rnn = MDNRNN().load(args.output / "rnn.json")
+    measured = test.run([tf.constant(v) for v in training_variables(rnn)])
+    print(f"{args.output / 'rnn.json'}: {verdict(measured, test.persistence())}")
     if args.vae.is_file():
         from vae import VAE  # here, because only this picture needs V
 
@@ -280,6 +216,8 @@ def main(argv=None):
     args = parse(argv)
     with locks.only_one(args.output):
         locks.sweep(args.initial_z.parent)
+        for folder in (args.output, args.initial_z.parent):
+            worlds.claim(folder, NAME)
         train(args)
 
 
@@ -289,14 +227,14 @@ def train(args) -> None:
     episodes, held_out = series.split(args.held_out, args.seed)
     towers = precision.use_towers()
     dtype = tf.as_dtype(precision.resolve(args.precision))
-    work = 40_000 * args.batch * args.length + 600_000_000  # what a step keeps for its gradient
+    work = STEP_BYTES * args.batch * args.length + 600_000_000  # what a step keeps for its gradient
     memory.require(work / 4, f"a batch of {args.batch} x {args.length}", "--batch or --length")
     print(
-        f"{series.path}: {len(series.mu)} frames of {len(series.length)} episodes, "
+        f"{series.describe()}, "
         f"{len(held_out)} held out; {dtype.name}; "
         f"needs about {(series.memory() + work) / 1e9:.1f} GB of memory and 0.1 GB of disk"
     )
-    save_initial_z(args.initial_z, *(v[series.start[:INITIAL]] for v in (series.mu, series.logvar)))
+    save_initial_z(args.initial_z, *series.first_latents(INITIAL))
     test = HeldOut(series, held_out, args, dtype)
     training = Training(args, towers, dtype)
     save_settings(args.output / "rnn.settings.json", args)
@@ -306,8 +244,8 @@ def train(args) -> None:
     bar = progress.bar(args.steps, "steps", "training M", training.step)
     with bar, interrupts.deferred() as stop:
         while training.part() < 1:
-            frames, position = next(data)
-            recent.append(training.advance(series.chunk(frames)))
+            chunk, position = next(data)
+            recent.append(training.advance(chunk))
             training.position = position
             training.seconds = time.monotonic() - start
             bar.update()
@@ -322,8 +260,7 @@ def train(args) -> None:
             if stop.requested:
                 training.save()
                 raise KeyboardInterrupt
-    longest = held_out[np.argmax(series.length[held_out])]
-    finish(args, test, series, longest, training, scalars)
+    finish(args, test, series, series.longest(held_out), training, scalars)
     scalars.close()
 
 

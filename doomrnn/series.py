@@ -9,6 +9,11 @@ after the last, and where series.npz is complete it does nothing.
   python series.py --preset laptop         5 minutes for 3.6 million frames on 2 cores
 """
 
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
+
 import hashlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -16,17 +21,16 @@ from pathlib import Path
 
 import numpy as np
 
-from kit.command import cli, locks, memory, progress
+from kit.command import locks, memory, progress
 from kit.command.errors import UserError
 from kit.command.mpi import usable_cores
-from kit.files import recordings
+from kit.files import recordings, worlds
 from kit.files.atomic import read_json, write_json
 from kit.tensors import precision
 
 from vae import VAE
+from world import ACTION_SHAPE, NAME, Z_SIZE
 
-Z_SIZE = 64
-ACTION_SHAPE = ()
 NAMES = ("mu", "logvar", "action", "length")  # of the arrays
 PART = 200  # recordings encoded between two saves
 PRESETS = {
@@ -105,7 +109,8 @@ def main(argv=None):
 
 def encode(args) -> None:
     """All of the work, with `args.output` to ourselves."""
-    source = recordings.Recordings(args.record, ACTION_SHAPE, args.max_files)
+    worlds.claim(args.output, NAME)
+    source = recordings.Recordings(args.record, ACTION_SHAPE, args.max_files, NAME)
     path, made_of = args.output / "series.npz", args.output / "series.made_of.json"
     precision.use_threads(1, usable_cores())
     dtype = precision.resolve(args.precision)

@@ -13,18 +13,20 @@ Every 25 generations, with laptop 20, the mean of the population is scored on se
 the best one is kept.
 """
 
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
+
 import atexit
 import functools
 from pathlib import Path
 
 from estool import evolve, sizes
-from kit.command import cli, mpi
+from kit.command import mpi
 
-from row_bytes import GAMES, ROW_BYTES
+from world import BATCH, INPUTS, MAX_STEPS, MODELS, NAME, ROW_BYTES, SEES, TEMPERATURE, WORLDS
 
-GAME = "doomrnn"
-INPUTS = ("z", "zc", "zh", "zch", "z_hidden")
-WORLDS = ("doomrnn", "doomreal")
 PRESETS = {
     "smoke": {
         "population": 6,
@@ -54,20 +56,20 @@ def parse(argv=None):
     parser = cli.parser(__doc__, PRESETS)
     evolve.add_arguments(parser)
     add = parser.add_argument
-    add("--inputs", choices=INPUTS, default="zch", help="what the controller sees")
+    add("--inputs", choices=INPUTS, default=SEES, help="what the controller sees")
     text = "search along so many principal components of what the controller sees in the game; the "
     text += "player of the recordings plays it, and the agent of --init_opt (0: all weights)"
     add("--components", type=cli.non_negative_int, default=0, help=text)
     text = "controllers whose weights are directions of that search too, as advantage.py finds them"
     add("--along", type=cli.existing_file, nargs="+", metavar="JSON", default=[], help=text)
     add("--world", choices=WORLDS, default="doomrnn", help="the candidates' dream, or real game")
-    add("--temperature", type=cli.positive_float, default=1.25, help="of the dream")  # reference
-    add("--max_length", type=cli.positive_int, default=2100, help="steps of a dream")
+    add("--temperature", type=cli.positive_float, default=TEMPERATURE, help="of the dream")
+    add("--max_length", type=cli.positive_int, default=MAX_STEPS, help="steps of a dream")
     text = "where the mean is scored: in the dream as the reference does, or the real game"
     add("--eval_world", choices=WORLDS, default="doomrnn", help=text)
     add("--batch", type=cli.positive_int, default=512, help="dreams at once in a rank")
     add("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of the dream")
-    add("--models", type=Path, default=Path("tf_models"), help="folder of V, M, first latents")
+    add("--models", type=Path, default=MODELS, help="folder of V, M and first latents")
     args = cli.parse(parser, PRESETS, argv)
     if args.components and args.inputs == "z_hidden":
         parser.error("--components: only a linear controller has them; give 0 for z_hidden")
@@ -83,7 +85,7 @@ def make_rollouts(args):
     # Here, because the process that only starts mpirun has no use for TensorFlow.
     from kit.tensors import precision
 
-    from model import Controllers, RealWorld, WorldModel, make_world, simulate
+    from agent import Controllers, RealWorld, WorldModel, make_world, simulate
 
     model = WorldModel.load(args.models)
     dream = make_world("doomrnn", model, args.temperature, precision.resolve(args.precision))
@@ -94,7 +96,7 @@ def make_rollouts(args):
         if kind not in worlds:
             worlds[kind] = RealWorld(model)
             atexit.register(worlds[kind].close)
-        batch = args.batch if kind == "doomrnn" else GAMES
+        batch = args.batch if kind == "doomrnn" else BATCH
         limit = args.max_length if max_length < 0 else min(max_length, args.max_length)
         return simulate(worlds[kind], Controllers(params, args.inputs), seeds, limit, batch)
 
@@ -106,7 +108,7 @@ def find_directions(args):
     from kit.files.weights import load_controller
 
     import directions
-    from model import Controllers, RealWorld, WorldModel
+    from agent import Controllers, RealWorld, WorldModel
 
     start, agent, size = args.init_opt, None, Controllers.size(args.inputs)
     if start and start.suffix == ".json":
@@ -115,7 +117,7 @@ def find_directions(args):
     game = RealWorld(WorldModel.load(args.models))
     try:
         count, seed = args.components, args.seed_start
-        return directions.find(game, args.inputs, count, seed, GAMES, agent, along)
+        return directions.find(game, args.inputs, count, seed, BATCH, agent, along)
     finally:
         game.close()
 
@@ -124,9 +126,9 @@ def rank_bytes(args) -> float:
     """Memory of a rank: TensorFlow's, and that of the episodes it plays at once."""
     rows = {"doomrnn": 0, "doomreal": 0}
     for kind, episodes in zip((args.world, args.eval_world), sizes.of_rank(args), strict=True):
-        rows[kind] = max(rows[kind], min(episodes, args.batch if kind == "doomrnn" else GAMES))
+        rows[kind] = max(rows[kind], min(episodes, args.batch if kind == "doomrnn" else BATCH))
     if args.components:
-        rows["doomreal"] = GAMES
+        rows["doomreal"] = BATCH
     return mpi.TENSORFLOW_BYTES + sum(rows[kind] * ROW_BYTES[kind] for kind in rows)
 
 
@@ -139,7 +141,7 @@ def main(argv=None):
         settings = {name: getattr(args, name) for name in (*names, "precision")}
         settings["along"] = [str(path) for path in args.along]
         along = functools.partial(find_directions, args) if args.components else None
-        evolve.run(args, ranks, GAME, size, rollouts, settings, directions=along)
+        evolve.run(args, ranks, NAME, size, rollouts, settings, directions=along)
 
 
 if __name__ == "__main__":

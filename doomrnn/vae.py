@@ -3,16 +3,18 @@
 Identical twin in the other room; test.bash compares. Reads and writes vae.json. An importable
 module, no command; vae_train.py trains it. Paper, appendix A.1; reference vae/vae.py.
 
-The variables are those of the reference, in its order; vae_layers.py computes the layers in forms
-that are fast on a CPU. Shapes: B frames, Z latents.
+The variables are those of the reference, in its order; fast/vae_layers.py computes the layers in
+forms that are fast on a CPU. Shapes: B frames, Z latents.
 """
 
 import numpy as np
 
+from kit.files import worlds
 from kit.files.weights import load_weights, save_weights
 from kit.tensors.tf import graph_function, tf
 
-import vae_layers as layers
+from fast import vae_layers as layers
+from world import NAME
 
 KL_TOLERANCE = 0.5  # of each latent, in nats: below it the KL term does not pull (reference)
 FRAME_SHAPE = (64, 64, 3)
@@ -59,6 +61,7 @@ class VAE:
 
     def load(self, path) -> "VAE":
         """Take the weights of a vae.json; UserError where it is no such file of this z size."""
+        worlds.check(path, NAME)
         for variable, array in zip(
             self.variables, load_weights(path, shapes(self.z_size)), strict=True
         ):

@@ -1,14 +1,21 @@
 """Train V on the recorded frames.
 
+Identical twin in the other room; test.bash compares. What differs stands in world.py.
+
 Reads record/*.npz in shuffled parts, never all of it. Writes tf_vae/vae.json, a checkpoint beside
 it, the log vae.hist.json, the pictures loss.png and reconstructions.png (and some early ones of
 those, reconstructions.<step>.png), and TensorBoard scalars and pictures in runs/vae.
 
-  python vae_train.py --preset laptop      24 000 steps: 24 minutes on 2 cores
+  python vae_train.py --preset laptop      for two cores
   python vae_train.py --preset paper       the reference's sizes
 
 Started again it goes on from its last checkpoint; --restart begins anew.
 """
+
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
 
 import contextlib
 import time
@@ -16,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kit.command import cli, interrupts, locks, progress
-from kit.files import checkpoint
+from kit.command import interrupts, locks, progress
+from kit.files import checkpoint, worlds
 from kit.files.atomic import write_json
 from kit.files.recordings import Recordings, add_folders
 from kit.files.settings import save_settings
@@ -27,31 +34,29 @@ from kit.tensors.adam import Adam
 from kit.tensors.tf import graph_function, tf
 
 from vae import VAE
+from world import ACTION_SHAPE, NAME, VAE_FILES, VAE_HELD_OUT, VAE_PRESETS, Z_SIZE
 
-Z_SIZE = 64  # paper, table 1 of the appendix
-ACTION_SHAPE = ()
 FRAME_BYTES = 400_000  # memory of a frame in a batch; bfloat16 takes 0.5 MB, float32 0.9
-PRESETS = {
-    "smoke": {"steps": 6, "batch": 20, "log_every": 3, "precision": "float32"},
-    "laptop": {"steps": 24_000},
-    # reference doomrnn/vae_train.py: Adam 1e-4 all along, its log ends at step 308 090
-    "paper": {"steps": 308_000, "learning_rate": 1e-4, "final_rate": 1e-4, "warmup": 1},
-}
 
 
 def parse(argv=None):
-    parser = cli.parser(__doc__, PRESETS)
+    parser = cli.parser(__doc__, VAE_PRESETS)
     add = parser.add_argument
     add("--steps", type=cli.positive_int, default=7_000, help="optimiser steps in all")
     add("--batch", type=cli.positive_int, default=100, help="frames of a step")  # reference
     add("--learning_rate", type=cli.positive_float, default=1e-3, help="Adam's, at its highest")
     add("--final_rate", type=cli.positive_float, default=1e-5, help="where its cosine ends")
     add("--warmup", type=cli.positive_int, default=300, help="steps in which it rises from 0")
-    add("--files", type=cli.positive_int, default=128, help="recordings shuffled together")
+    add("--files", type=cli.positive_int, default=VAE_FILES, help="recordings shuffled together")
     add(
         "--max_files", type=cli.non_negative_int, default=10_000, help="recordings a folder, 0: all"
     )
-    add("--held_out", type=cli.positive_int, default=50, help="last recordings, kept for testing")
+    add(
+        "--held_out",
+        type=cli.positive_int,
+        default=VAE_HELD_OUT,
+        help="last recordings, kept for tests",
+    )
     add("--log_every", type=cli.positive_int, default=500, help="steps between held-out tests")
     add("--precision", choices=precision.CHOICES, default="auto", help="of the layers")
     add("--seed", type=cli.non_negative_int, default=0, help="fixes weights, order and noise")
@@ -59,7 +64,7 @@ def parse(argv=None):
     add("--restart", action="store_true", help="begin anew, over an earlier checkpoint")
     add_folders(parser)
     add("--output", type=Path, default=Path("tf_vae"), help="folder of the results")
-    return cli.parse(parser, PRESETS, argv)
+    return cli.parse(parser, VAE_PRESETS, argv)
 
 
 def learning_rate(step: int, args) -> float:
@@ -181,7 +186,8 @@ def main(argv=None):
 
 def train(args) -> None:
     """All of the work, with `args.output` to ourselves."""
-    recordings = Recordings(args.record, ACTION_SHAPE, args.max_files)
+    worlds.claim(args.output, NAME)
+    recordings = Recordings(args.record, ACTION_SHAPE, args.max_files, NAME)
     about = recordings.describe(args.files, args.held_out, FRAME_BYTES * args.batch)
     training_paths, held_out = recordings.split(args.held_out, 2000, args.seed)
     print(f"{about}; {len(held_out)} frames held out")

@@ -12,13 +12,10 @@ import numpy as np
 from kit.show import panels, pictures
 from kit.show.viewer import files, open_viewer
 
-from actions import discretise
-from doomreal import DoomReal
-from doomrnn import Dream
-from model import RealWorld, Z, make_world
+from agent import RealWorld
 from rnn import dream_on
+from world import FPS, TITLE, Z, discretise
 
-FPS = 35  # the game's own
 SIDE = 384  # pixels of the enlarged 64x64 pictures beside the game
 DREAM_SIDE = 640  # reference doomrnn/doomrnn.py
 WARM_UP = 60  # real frames before M dreams on, in a strip
@@ -44,15 +41,17 @@ class Moment:
         return [self.drawn] if self.screen is None else [self.screen[:400], self.crop, self.drawn]
 
 
-def run(args, model, controllers) -> None:
-    """Play one episode with the seed `args.seed` and show it in a window or in video files."""
-    episode = real_episode if args.world == "doomreal" else dream_episode
-    world = make_world(args.world, model, args.temperature)
+def run(args, model, controllers, world, large=None) -> None:
+    """Play one episode of `world` with the seed `args.seed`; show it in a window or video files.
+
+    large: a second game that draws large pictures for people; None in the dream.
+    """
+    episode = _episode(world, model, controllers, args)
+    if large is not None:
+        episode = real_episode(episode, world, args.seed, large)
     moments, z, actions, expected = panels.Moments(), [], [], args.expected
-    with open_viewer(
-        "World Models: DoomTakeCover. M: expectation, Escape", FPS, files(args)
-    ) as viewer:
-        for moment in episode(world, model, controllers, args):
+    with open_viewer(f"World Models: {TITLE}. M: expectation, Escape", FPS, files(args)) as viewer:
+        for moment in episode:
             moments.add(moment.views())
             z.append(moment.z)
             actions.append(moment.action)
@@ -69,27 +68,21 @@ def run(args, model, controllers) -> None:
     print(f"seed {args.seed} reward {steps} steps {steps}")
 
 
-def real_episode(world: RealWorld, model, controllers, args) -> Iterator[Moment]:
-    """Play the real game.
+def real_episode(episode, world: RealWorld, seed: int, large) -> Iterator[Moment]:
+    """The moments of `episode`, which is played in `world`, with the real game's pictures.
 
-    A second game with the same seed and moves draws in 640x480 for people; the agent sees the
-    small one that it was trained on.
+    `large`, a second game with the same seed and moves, draws in 640x480 for people; the agent sees
+    the small one that it was trained on. Both are closed at the end.
     """
-    large = DoomReal(rows=480)
-    large.reset(seed=args.seed)
+    large.reset(seed=seed)
     try:
-        for moment in _episode(world, model, controllers, args):
+        for moment in episode:
             moment.screen, moment.crop = large.screen, world.frames[0]
             large.step(moment.action)
             yield moment
     finally:
         large.close()
         world.close()
-
-
-def dream_episode(world: Dream, model, controllers, args) -> Iterator[Moment]:
-    """Play the dream."""
-    return _episode(world, model, controllers, args)
 
 
 def _episode(world, model, controllers, args):

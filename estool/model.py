@@ -9,6 +9,11 @@ and flags do not say otherwise. Without an agent a random one plays. Scores are 
 and their statistics.
 """
 
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
+
 import os
 from pathlib import Path
 
@@ -16,7 +21,7 @@ import numpy as np
 
 from estool import agents
 from estool.policy import Controllers
-from kit.command import cli, mpi, seeds
+from kit.command import mpi, seeds
 from kit.command.errors import UserError
 from kit.files import scores
 from kit.files.weights import load_controller

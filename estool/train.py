@@ -11,8 +11,13 @@ generation each candidate plays --num_episode episodes; every --eval_steps gener
 scored on selection seeds, and the best one is kept. `python model.py GAME log/x.best.json` replays.
 """
 
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
+
 from estool import agents, evolve
-from kit.command import cli, mpi
+from kit.command import mpi
 
 
 def parse(argv=None):

@@ -13,6 +13,11 @@ several of other seeds or other rounds. Exit status 1 where anything was lost, l
 answered with a traceback. A round's CPU time lacks that of processes whose parents were killed.
 """
 
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
+
 import re
 import shutil
 import sys
@@ -24,7 +29,6 @@ from pathlib import Path
 
 import numpy as np
 
-from kit.command import cli
 from kit.command.errors import UserError
 from kit.files.atomic import read_json, write_json
 

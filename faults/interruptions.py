@@ -109,7 +109,7 @@ def stages() -> list[Stage]:
         def script(name, *flags, room=room):
             return ["python", str(ROOT / room / name), "--preset", "smoke", *flags]
 
-        jobs, code = ["bash", "gpu_jobs.bash", *smoke], ("*.py", "*.bash")
+        jobs, code = ["bash", "gpu_jobs.bash", *smoke], ("*.py", "*.bash", "fast")
         workers = ["bash", "extract.bash", *smoke, *sizes, "--episodes", "12"]
         record = script("extract.py", *sizes, "--episodes", "12")
         train_v = script("vae_train.py", "--steps", "9", "--batch", "4")
@@ -142,7 +142,7 @@ def stages() -> list[Stage]:
     for name, needs, flags, weight, most in (
         ("carracing train.py", models, ("carracing/train.py", *small), 1, HEAVY),
         ("doomrnn train.py", ["tf_models"], ("doomrnn/train.py", *small), 1, HEAVY),
-        ("estool toy.py", (), ("estool/tests/toy.py", *toy), 10, 12),
+        ("estool toy.py", (), ("estool/study/toy.py", *toy), 10, 12),
         ("estool train.py", (), (*cart, *pole), 4, 12),
     ):
         part = flags[0].split("/")[1]
@@ -161,7 +161,7 @@ class Rooms:
         room = stage.name.split()[0]
         for pattern in stage.needs:
             first, _, rest = pattern.partition("/")
-            if first.startswith("*") or first == "tf_models":  # the code, the shipped weights
+            if first.startswith("*") or first in ("fast", "tf_models"):  # code, shipped weights
                 source, inside = ROOT / room, pattern
             else:
                 maker, made = MAKERS[first]

@@ -110,13 +110,17 @@ class Forked:
 
 
 def _run_script(arguments: Sequence[str]) -> int:
-    """What `python script arguments` does, to its exit status."""
-    sys.argv = list(arguments)
-    sys.path[0] = str(Path(arguments[0]).parent)
+    """What `python script arguments` does, to its exit status; in a package `python -m` does it."""
+    sys.argv, script = list(arguments), Path(arguments[0])
+    packaged = script.with_name("__init__.py").exists() and script.parent.name == "study"
+    sys.path[0] = str(script.parents[1] if packaged else script.parent)
     sys.orig_argv[1:] = arguments
     status = 0
     try:
-        runpy.run_path(arguments[0], run_name="__main__")
+        if packaged:
+            runpy.run_module(f"{script.parent.name}.{script.stem}", run_name="__main__")
+        else:
+            runpy.run_path(arguments[0], run_name="__main__")
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException as error:

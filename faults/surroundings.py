@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from bad_input import refused, snapshot
 from interruptions import ROOT, Rooms, Stage, compare, stages
 from processes import Command
+from refusals import refused, snapshot
 
-TOY = ["python", str(ROOT / "estool/tests/toy.py"), "--population", "9", "--eval_steps", "5"]
+TOY = ["python", str(ROOT / "estool/study/toy.py"), "--population", "9", "--eval_steps", "5"]
 # Whose disk fills up.
 FILLED = ("doomrnn extract.py", "carracing extract.py", "estool toy.py", "doomrnn series.py")
 FILLED += ("carracing vae_train.py",)
@@ -229,7 +229,7 @@ def little_memory(rooms: Rooms, rng: np.random.Generator, folder: Path) -> tuple
         (["carracing/extract.py", "--max_frames", str(min(frames, 2**31 - 1))], ()),
         (["carracing/vae_train.py", "--batch", str(int(total / 100_000))], ("record",)),
         (["doomrnn/rnn_train.py", "--batch", str(int(total / 40_000))], ("series",)),
-        (["estool/tests/toy.py", "-n", "1", "--population", tasks, "--eval_episodes", "4"], ()),
+        (["estool/study/toy.py", "-n", "1", "--population", tasks, "--eval_episodes", "4"], ()),
         (["doomrnn/train.py", "-n", "100000"], ()),
         (["carracing/train.py", "-n", "1", "--population", "5000", *games], ()),
         (["carracing/model.py", "norender", *many], ()),

@@ -3,8 +3,13 @@
   bash pictures.bash          runs this last, after it has made the strips of the shipped agents
 
 Reads pictures/doom.png (for two frames in the figure) and doomrnn/log/. Writes architecture.png and
-doom_learning.png beside this file. CarRacing's curve is drawn by carracing/curve.py.
+doom_learning.png beside this file. CarRacing's curve is drawn by carracing/study/curves.py.
 """
+
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
 
 from pathlib import Path
 
@@ -15,7 +20,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
 
 from estool import plot
-from kit.command import cli
 from kit.show import pictures
 
 HERE = Path(__file__).parent

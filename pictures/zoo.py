@@ -5,6 +5,11 @@
 Reads estool/zoo/, plays the games, needs no screen. Writes estool_zoo.png beside this file.
 """
 
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
+
 import os
 from pathlib import Path
 
@@ -14,7 +19,6 @@ os.environ.setdefault("MUJOCO_GL", "egl")  # draws without a screen, if told bef
 
 from estool import model
 from estool.policy import Controllers
-from kit.command import cli
 from kit.show import panels, pictures
 
 HERE = Path(__file__).parent

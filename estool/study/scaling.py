@@ -1,20 +1,25 @@
 """How the loop scales: a generation whose episodes only sleep, so that one machine can hold many
 ranks, and what is left is the loop's own time.
 
-  python scaling.py -n 16                            16 ranks, 100 ms an episode
-  mpirun -hosts a,b -n 128 python scaling.py         over a network
+  python -m estool.study.scaling -n 16                        16 ranks, 100 ms an episode
+  mpirun -hosts a,b -n 128 python -m estool.study.scaling     over a network
 
 Prints one line: ranks, seconds a generation beside what the sleep alone takes, the processor time
 that rank 0 and the others need for it, of rank 0's the strategy's ask and tell, and the bytes that
 travel. Processor time holds on a busy machine too, where seconds do not.
 """
 
+from kit.command import cli
+
+if __name__ == "__main__":
+    cli.begin()
+
 import time
 
 import numpy as np
 
 from estool import es, evolve
-from kit.command import cli, mpi
+from kit.command import mpi
 
 STRATEGY = "pepg"
 
@@ -64,7 +69,8 @@ def measure(args, ranks: int, evaluator: evolve.Evaluator) -> str:
         thinking.append(asked - clock + time.process_time() - played)
         seconds.append(time.perf_counter() - start)
     evaluator.stop()
-    ideal, sent = args.sleep * args.num_worker_trial, candidates.nbytes + seeds.nbytes
+    ideal = args.sleep * args.num_worker_trial
+    sent = (candidates.nbytes + seeds.nbytes) / ranks  # each candidate plays one episode
     return (
         f"ranks {ranks} candidates {population} parameters {args.num_params} "
         f"generation {np.median(seconds[1:]):.3f} s asleep {ideal:.3f} s "

@@ -6,9 +6,9 @@ import re
 
 import numpy as np
 import pytest
-import toy
 
 from estool import es, evolve, history, plot, sizes
+from estool.study import toy
 from kit.command import cli, mpi, seeds
 from kit.command.errors import UserError
 

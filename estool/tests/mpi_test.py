@@ -15,7 +15,7 @@ from estool import history
 from kit.command import mpi
 from kit.command.errors import UserError
 
-TOY = Path(__file__).with_name("toy.py")
+TOY = Path(__file__).parents[1] / "study" / "toy.py"
 SMALL = ("--population", "6", "-e", "3", "--eval_steps", "2", "--cap_time", "1")
 MPIRUN = str(Path(sys.executable).with_name("mpirun"))
 

@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +67,15 @@ class Ranks:
     def broadcast(self, array: np.ndarray | None) -> np.ndarray:
         """Rank 0's `array` in every rank; the others pass None."""
         return array
+
+    def scatter(
+        self, part: Callable[[int], np.ndarray], shape: Sequence[int], dtype=np.float64
+    ) -> np.ndarray:
+        """What `part(rank)` gives in rank 0 for this rank; nobody else calls it.
+
+        `shape` and `dtype` are those of this rank's part, which it knows beforehand.
+        """
+        return part(self.rank)
 
     def share(self, count: int, rank: int | None = None) -> np.ndarray:
         """The indices of a rank's part of `count` jobs (default: this one's): every size-th."""
@@ -124,6 +133,17 @@ class MPIRanks(Ranks):
             array = np.empty(head[2 : 2 + head[0]], chr(head[1]))
         self._wait([self._world.Ibcast(array)])
         return array
+
+    def scatter(self, part, shape, dtype=np.float64):
+        if self.rank:
+            mine = np.empty(shape, dtype)
+            self._wait([self._world.Irecv(mine, 0)])
+            return mine
+        others = [np.ascontiguousarray(part(rank), dtype) for rank in range(1, self.size)]
+        sent = [self._world.Isend(rows, rank) for rank, rows in enumerate(others, 1)]
+        mine = part(0)
+        self._wait(sent)
+        return mine
 
     def collect(self, part, count):
         if self.rank:

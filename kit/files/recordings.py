@@ -11,6 +11,7 @@ import numpy as np
 
 from kit.command import interrupts, memory
 from kit.command.errors import UserError
+from kit.files import worlds
 from kit.files.atomic import atomic_path
 
 # Level 1 costs a third of the time that the game itself takes and saves two thirds of the disk;
@@ -75,8 +76,8 @@ class Recordings:
     """Folders of recordings; damaged ones are skipped, counted and named once.
 
     action_shape: the shape of one action, () for a scalar. limit: recordings of each folder, the
-    first by name; 0: all. `paths` mixes the folders, by name.
-    Raises UserError where a folder holds no recording at all.
+    first by name; 0: all. world: the folders' (worlds.py). `paths` mixes the folders, by name.
+    Raises UserError where a folder holds no recording at all, or those of another world.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Recordings:
         folders: str | os.PathLike | Sequence[str | os.PathLike],
         action_shape: tuple[int, ...],
         limit: int = 0,
+        world: str | None = None,
     ):
         several = [folders] if isinstance(folders, str | os.PathLike) else folders
         self.name = ", ".join(str(folder) for folder in several)
@@ -92,6 +94,8 @@ class Recordings:
         self.paths = []
         for folder in several:
             found = sorted(Path(folder).glob("*.npz"), key=lambda path: path.name)
+            if world:
+                worlds.check(Path(folder) / worlds.FILE, world)
             if not found:
                 raise UserError(f"{folder}: expected recordings (*.npz), found none; record first")
             self.paths += found[:limit] if limit else found

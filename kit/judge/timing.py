@@ -38,13 +38,13 @@ def seconds(functions: Mapping[str, Callable[[], object]], rounds: int = 5) -> d
 
 
 class Other:
-    """Functions in another process of the same script, which may set its threads otherwise.
+    """Functions in another process of the same command, which may set its threads otherwise.
 
-    The script is started with --plain and there calls `serve`; `call` runs one function of it once.
+    It is started with --plain and there calls `serve`; `call` runs one function of it once.
     """
 
     def __init__(self):
-        command = [sys.executable, sys.argv[0], "--plain"]
+        command = [sys.executable, *sys.orig_argv[1:], "--plain"]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
 

@@ -1,0 +1,1 @@
+"""V's layers and M's gradient, written for CPUs."""
