@@ -1,5 +1,6 @@
 """Environments: what the agent sees of them, and what it can do in them."""
 
+import ctypes.util
 import functools
 
 import gymnasium
@@ -285,6 +286,8 @@ def test_dm_control_ends_by_its_clock_and_repeats_by_its_seed():
 
 def test_pictures_of_dm_control_come_from_a_process_of_their_own():
     pytest.importorskip("dm_control")
+    if not ctypes.util.find_library("EGL"):
+        pytest.skip("no EGL to draw with")
     config = settings.from_blocks(["dmc_vision"])
     assert strategy(config) == "process"
     maker = functools.partial(make, "dmc_cartpole_balance", "train", config)
