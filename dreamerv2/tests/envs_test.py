@@ -227,6 +227,26 @@ def test_carracing_is_drawn_fast_for_training_and_by_gymnasium_for_scores():
     assert 0 < (differences > 8).mean() < 0.03
 
 
+def test_takecover_moves_both_ways_and_keeps_its_last_picture():
+    env = make("takecover", "train", CONFIG.update({"action_repeat": 4}))
+    game = env.unwrapped
+    try:
+        env.reset(seed=1)
+        places = [game.position()]
+        for action in (0, 1, 2):  # left, stay, right
+            for _ in range(4):
+                observation, reward, terminated, *_ = env.step(action)
+            places.append(game.position())
+        assert reward == 4 and env.action_space == spaces.Discrete(3)
+        moves = np.sign(np.round(np.diff(places)))
+        assert moves[0] == -moves[2] != 0
+        while not terminated:
+            observation, _, terminated, truncated, _ = env.step(0)
+        assert not truncated and observation["image"].std() > 10
+    finally:
+        env.close()
+
+
 def test_rooms_leave_no_names_behind():
     room = rooms.room_module("carracing", "env")
     assert room.make and not {"env", "renderer"} & set(__import__("sys").modules)

@@ -161,7 +161,7 @@ def test_damaged_agents_are_named(run, tmp_path):
 def test_every_suite_trains_and_evaluates(tmp_path, configs, task, package, losses):
     pytest.importorskip(package)
     flags = f"--configs {configs} --task {task} --jit False --dataset.length 4 --prefill 40"
-    flags += f" --steps 80 --time_limit 20 --log_every 40 --eval_eps 1 --logdir {tmp_path}"
+    flags += f" --steps 80 --time_limit 40 --envs 1 --log_every 40 --eval_eps 1 --logdir {tmp_path}"
     script.main(flags.split())
     rows = metrics(tmp_path)
     assert losses <= {name for row in rows for name in row}
@@ -246,9 +246,10 @@ def wait_for(process, folder, step):
 def test_a_run_goes_on_after_every_kind_of_end_with_its_steps(tmp_path):
     flags = ["--logdir", tmp_path, "--task", "minigrid_Empty-5x5", "--steps", 10**6]
     flags += ["--eval_every", 10**5, "--checkpoint_minutes", 0.005, "--log_every", 40]
+    flags += ["--dataset.length", 4]
     reached = 100
     for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)):
-        process = command(*flags)
+        process = command(*flags, "--jit", False)
         wait_for(process, tmp_path, reached + 80)
         process.send_signal(number)
         said = process.communicate(timeout=60)[0]
@@ -262,7 +263,7 @@ def test_a_run_goes_on_after_every_kind_of_end_with_its_steps(tmp_path):
             assert reached - 2 * 40 <= steps <= reached
     steps = files_steps(tmp_path / "train_episodes")
     before = checkpoint_values(tmp_path)
-    process = command(*flags[:4], "--steps", steps + 60, "--eval_every", 0)
+    process = command(*flags, "--steps", steps + 60, "--eval_every", 0)
     said = process.communicate(timeout=120)[0]
     assert process.returncode == 0, said
     after = checkpoint_values(tmp_path)
