@@ -93,7 +93,8 @@ class Run:
         self.logger = Logger(outputs, config.action_repeat)
         self._recent: collections.deque[float] = collections.deque(maxlen=RECENT)
         self._metrics: dict[str, list[float]] = collections.defaultdict(list)
-        self._videos = {mode: Every(config.eval_every, -config.eval_every) for mode in MODES}
+        films = (*MODES, "train_openl")  # each evaluation's time: they are megabytes
+        self._films = {name: Every(config.eval_every, -config.eval_every) for name in films}
 
     def prefill(self) -> None:
         """Random play until the replay has `prefill` steps and an episode to learn from."""
@@ -194,11 +195,12 @@ class Run:
             )
 
     def _log(self) -> None:
-        """The mean of each metric since the last time, and an open-loop video."""
+        """The mean of each metric since the last time, and now and then an open-loop video."""
         self.logger.add({name: np.mean(values) for name, values in self._metrics.items()})
         self._metrics.clear()
         self.logger.add({"hours": self._hours_now()})
-        self._report(self._replay, "train")
+        if self._films["train_openl"].due(self.step):
+            self._report(self._replay, "train")
         self.logger.write(fps=True)
 
     def _report(self, replay: Replay, mode: str) -> None:
@@ -217,7 +219,7 @@ class Run:
             for name, function in sums.items():
                 if re.match(config[f"log_keys_{name}"], key):
                     self.logger.add({f"{name}_{mode}_{key}": function(value)})
-        if self._videos[mode].due(self.step):
+        if self._films[mode].due(self.step):
             films = [key for key in config.log_keys_video if key in episode]
             self.logger.add({f"policy_{key}": episode[key][:VIDEO_ROWS] for key in films}, mode)
         stored = self._replay if mode == "train" else self._eval_replay
