@@ -15,6 +15,7 @@ from dreamerv2 import training
 from dreamerv2.config import Config
 from dreamerv2.envs.adapter import adapt
 from dreamerv2.envs.batch import make_batch
+from dreamerv2.envs.make import OWN
 from dreamerv2.logger import JSONLOutput, Output, TensorBoardOutput, TerminalOutput
 from kit.command.errors import UserError
 
@@ -48,6 +49,8 @@ def train(
     Raises UserError where the environment or the settings do not fit.
     """
     settings.check(config)
+    if config.task == defaults.task:
+        config = config.update({"task": OWN})
     if isinstance(env, gymnasium.Env):
         if config.envs != 1:
             raise UserError(

@@ -30,6 +30,7 @@ def parse(argv: Sequence[str] | None = None):
     parser = cli.parser(__doc__)
     add = parser.add_argument
     add("agent", type=Path, help="a run's folder, or an agent's npz")
+    add("--task", help="another task with the same observations and actions")
     add("--episodes", type=cli.positive_int, default=100, help="episodes, one for each test seed")
     add("--seed", type=cli.non_negative_int, default=0, help="the first test seed")
     add("--envs", type=cli.positive_int, default=8, help="environments side by side")
@@ -46,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Load the agent and do what the flags say."""
     args = parse(argv)
     chosen = [int(seed) for seed in seeds.test_seeds(args.seed, args.episodes)]
-    trained = agents.load(args.agent, min(args.envs, args.episodes))
+    changed = {"task": args.task} if args.task else {}
+    trained = agents.load(args.agent, min(args.envs, args.episodes), **changed)
     try:
         if args.export:
             agents.export(args.export, trained)

@@ -32,6 +32,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = cli.parser(__doc__)
     add = parser.add_argument
     add("agent", type=Path, help="a run's folder, or an agent's npz")
+    add("--task", help="another task with the same observations and actions")
     add("--actor", action="store_true", help="the agent plays, not you")
     add("--beside", action="store_true", help="show the real game with the same actions beside it")
     add("--context", type=cli.positive_int, default=5, help="real steps before a dream")
@@ -50,7 +51,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Load the agent and dream until the window is closed, or so many dreams."""
     args = parse(argv)
-    trained = agents.load(args.agent, 1)
+    changed = {"task": args.task} if args.task else {}
+    trained = agents.load(args.agent, 1, **changed)
     paths = viewer.files(args)
     try:
         choose, keys = chooser(trained)

@@ -9,6 +9,7 @@ from dreamerv2.envs import atari, control, rooms, survival
 from dreamerv2.envs.adapter import adapt
 from kit.command.errors import UserError
 
+OWN = "own"  # the task of an environment that a script gives to dv2.train
 TASKS = (
     "atari_<game>, dmc_<domain>_<task>, crafter_reward, minigrid_<name>, gym_<id>, carracing or "
     "takecover"
@@ -21,6 +22,11 @@ def make(task: str, mode: str, config) -> gymnasium.Env:
     Args: mode: "train" or "eval"; they differ where training draws faster than the game that is
     scored. Raises UserError where there is no such task, or what it needs is not installed.
     """
+    if task == OWN:
+        raise UserError(
+            "--task: this agent learned in an environment that a script gave to dv2.train; name a "
+            "task with the same observations and actions"
+        )
     if task == "carracing":
         return adapt(rooms.carracing(stock=mode == "eval"), config)
     if task == "takecover":

@@ -187,6 +187,9 @@ def test_one_environment_serves_training_and_evaluation(tmp_path):
     rows = metrics(tmp_path)
     assert [row["step"] for row in rows if "eval_return" in row] == [80] * 2 + [140] * 2 + [160] * 2
     assert files_steps(tmp_path / "train_episodes") == 160
+    with pytest.raises(UserError, match="that a script gave to dv2"):
+        evaluate.main([str(tmp_path)])
+    evaluate.main([str(tmp_path), "--task", "minigrid_Empty-5x5", "--episodes", "1"])
 
 
 def test_continuous_actions_and_vectors_are_found_by_themselves(tmp_path):
