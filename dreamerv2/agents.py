@@ -83,7 +83,7 @@ def make_agent(config: Config, envs: VectorEnv):
 
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
-    use_threads(config.threads or usable_cores())
+    use_threads(config.threads or usable_cores(), 2)  # two operations at a time: heads do not wait
     tf.config.run_functions_eagerly(not config.jit)
     return Agent(config, seen(envs), envs.single_action_space)
 

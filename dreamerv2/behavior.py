@@ -30,8 +30,8 @@ class Dream(NamedTuple):
     states: list[State]  # H + 1 of (N, .)
     actions: list[tf.Tensor]  # H of (N, A): the one that leads from step t to t + 1
     policies: list  # H distributions of them
-    discounts: tf.Tensor  # (H + 1, N): the chance to go on after each step, times the discount
-    weights: tf.Tensor  # (H + 1, N): how much of the episode is left at each step
+    discounts: tf.Tensor  # (H, N): the chance to go on after each step, times the discount
+    weights: tf.Tensor  # (H, N): how much of the episode is left at each step
 
     def stacked(self, first: int, last: int) -> tuple[tf.Tensor, ...]:
         """The features of steps first to last - 1: parts ((last - first) * N, .)."""
@@ -167,11 +167,11 @@ class ActorCritic:
         """What is known of the start is taken from the replay (agent.py imagine)."""
         horizon, rows = len(dream.actions), is_terminal.shape[0]
         if self._world_model.discount is None:
-            discounts = tf.fill((horizon + 1, rows), float(self.config.discount))
+            discounts = tf.fill((horizon, rows), float(self.config.discount))
         else:
-            said = self._world_model.predict_discount(p, *dream.stacked(1, horizon + 1))
+            said = self._world_model.predict_discount(p, *dream.stacked(1, horizon))
             known = self.config.discount * (1 - is_terminal)
-            discounts = tf.concat([known[None], tf.reshape(said, (horizon, rows))], 0)
+            discounts = tf.concat([known[None], tf.reshape(said, (horizon - 1, rows))], 0)
         before = tf.concat([tf.ones((1, rows)), discounts[:-1]], 0)
         weights = tf.stop_gradient(tf.math.cumprod(before, 0))
         return {"discounts": discounts, "weights": weights}
@@ -182,7 +182,7 @@ class ActorCritic:
         horizon = len(dream.actions)
         said = self.critic(slow.read(self._dtype), *dream.stacked(0, horizon + 1)).mode()
         values = tf.reshape(said, (horizon + 1, -1))
-        returns = lambda_returns(rewards, values, dream.discounts, self.config.discount_lambda)
+        returns = lambda_returns(rewards[:-1], values, dream.discounts, self.config.discount_lambda)
         return returns, values
 
     def _actor_loss(self, dream: Dream, targets, values) -> tuple[tf.Tensor, Tensors]:
@@ -205,7 +205,7 @@ class ActorCritic:
             metrics["actor_grad_mix"] = mix
         entropy = tf.stack([policy.entropy() for policy in policies])
         scale = anneal(self.config.actor_ent, self._step)
-        loss = -tf.reduce_mean(dream.weights[:-2] * (objective + scale * entropy))
+        loss = -tf.reduce_mean(dream.weights[:-1] * (objective + scale * entropy))
         return loss, metrics | {"actor_ent": tf.reduce_mean(entropy), "actor_ent_scale": scale}
 
     def _critic_loss(self, dream: Dream, targets: tf.Tensor) -> tuple[tf.Tensor, Tensors]:
@@ -214,7 +214,7 @@ class ActorCritic:
         parts = [tf.stop_gradient(part) for part in dream.stacked(0, len(dream.actions))]
         said = self.critic(p, *parts)
         likelihood = tf.reshape(said.log_prob(tf.reshape(targets, [-1])), targets.shape)
-        loss = -tf.reduce_mean(likelihood * dream.weights[:-1])
+        loss = -tf.reduce_mean(likelihood * dream.weights)
         return loss, {"critic": tf.reduce_mean(said.mode())}
 
     def _update_slow_critic(self) -> None:
@@ -255,9 +255,8 @@ class StreamNorm:
 def lambda_returns(rewards, values, discounts, lambda_: float) -> tf.Tensor:
     """Returns (H, N) that mix bootstraps after 1, 2, ... steps (paper equation 4).
 
-    rewards, values, discounts (H + 1, N); the last reward and discount are not used.
+    rewards, discounts (H, N): of each step and after it; values (H + 1, N).
     """
-    rewards, discounts = rewards[:-1], discounts[:-1]
     one_step = rewards + discounts * values[1:] * (1 - lambda_)
     later, found = values[-1], []
     for t in reversed(range(rewards.shape[0])):

@@ -8,6 +8,7 @@ Shapes: (...) are the rows, A the variables of an action, C classes.
 
 import numpy as np
 
+from dreamerv2 import layers
 from kit.tensors.tf import tf
 
 LOG_2PI = float(np.log(2 * np.pi))
@@ -27,17 +28,8 @@ class OneHot:
         self.logits = tf.nn.log_softmax(tf.cast(logits, tf.float32))
 
     def classes(self, uniform: tf.Tensor) -> tf.Tensor:
-        """Sampled classes int32 (...) by the inverse of the cumulative distribution."""
-        size = self.logits.shape[-1]
-        probabilities = tf.stop_gradient(tf.exp(self.logits))
-        # a triangular product is several times faster than TensorFlow's cumsum
-        below = np.triu(np.ones((size, size), np.float32))
-        cumulated = tf.reshape(
-            tf.matmul(tf.reshape(probabilities, (-1, size)), below), tf.shape(probabilities)
-        )
-        passed = cumulated <= uniform[..., None] * cumulated[..., -1:]
-        count = tf.reduce_sum(tf.cast(passed, tf.int32), -1)
-        return tf.minimum(count, size - 1)  # where uniform * sum rounds up to the sum
+        """Sampled classes int32 (...)."""
+        return layers.classes(tf.stop_gradient(self.logits), uniform)
 
     def sample(self, uniform: tf.Tensor) -> tf.Tensor:
         """(..., C); uniform (...)."""
@@ -108,19 +100,17 @@ class Normal:
 
 
 class UnitNormal:
-    """Normals of std 1 around mean (..., *event); log_prob is a sum over the `events` last axes."""
+    """Normals of std 1 around mean (N, ...); log_prob (N,) is a sum over the other axes."""
 
-    def __init__(self, mean: tf.Tensor, events: int = 0):
-        self._mean, self._events = tf.cast(mean, tf.float32), events
+    def __init__(self, mean: tf.Tensor):
+        self._mean = mean
 
     def mode(self) -> tf.Tensor:
-        return self._mean
+        return tf.cast(self._mean, tf.float32)
 
     def log_prob(self, value: tf.Tensor) -> tf.Tensor:
-        errors = tf.square(self._mean - tf.cast(value, tf.float32))
-        axes = list(range(len(self._mean.shape) - self._events, len(self._mean.shape)))
-        size = int(np.prod([self._mean.shape[axis] for axis in axes]))
-        return -0.5 * ((tf.reduce_sum(errors, axes) if axes else errors) + size * LOG_2PI)
+        errors = layers.squared_error(self._mean, value)
+        return -0.5 * (errors + float(np.prod(self._mean.shape[1:])) * LOG_2PI)
 
 
 class Bernoulli:

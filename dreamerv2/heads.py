@@ -49,7 +49,7 @@ class Head:
         if not self._size:
             out = out[:, 0]
         if self._dist == "mse":
-            return UnitNormal(out, 1 if self._size else 0)
+            return UnitNormal(out)
         if self._dist == "binary":
             return Bernoulli(out)
         if self._dist == "onehot":

@@ -16,6 +16,8 @@ import numpy as np
 
 from kit.tensors.tf import tf
 
+NORM_EPSILON = 1e-3  # Keras' default, which the original's layer norms have
+UPDATE_BIAS = -1.0  # of the GRU: at first it keeps most of its state
 FEW_PLACES = 6  # along an edge: up to here matrix products are faster than oneDNN's gradient
 
 
@@ -79,20 +81,42 @@ class LoopProduct:
         return tf.matmul(x, self._kernel) + self._addends[step]
 
 
-def layer_norm(x, scale, offset, epsilon: float):
+def layer_norm(x, scale, offset):
     """(x - mean) / sqrt(variance + epsilon) * scale + offset over the last axis; as x."""
     wide = tf.cast(x, tf.float32)
     centred = wide - tf.reduce_mean(wide, -1, keepdims=True)
     variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
-    return tf.cast(centred * tf.math.rsqrt(variance + epsilon) * scale + offset, x.dtype)
+    return tf.cast(centred * tf.math.rsqrt(variance + NORM_EPSILON) * scale + offset, x.dtype)
 
 
-def gru_gates(parts, state, scale, offset, epsilon: float, update_bias: float):
+def gru_gates(parts, state, scale, offset):
     """A GRU's next state (N, D), from the product parts (N, 3 D) and the state (N, D)."""
-    reset, candidate, update = tf.split(layer_norm(parts, scale, offset, epsilon), 3, -1)
+    reset, candidate, update = tf.split(layer_norm(parts, scale, offset), 3, -1)
     candidate = tf.tanh(tf.sigmoid(reset) * candidate)
-    update = tf.sigmoid(update + update_bias)
+    update = tf.sigmoid(update + UPDATE_BIAS)
     return update * candidate + (1 - update) * state
+
+
+def squared_error(mean, target):
+    """The squares of mean - target, summed for each row: (N,) float32 of (N, ...)."""
+    difference = tf.cast(mean, tf.float32) - tf.cast(target, tf.float32)
+    return tf.reduce_sum(tf.square(difference), list(range(1, len(mean.shape))))
+
+
+def classes(logits, uniform):
+    """Classes int32 (...) sampled by logits (..., C) and uniform numbers (...) in [0, 1).
+
+    By the inverse of the cumulative distribution: one number a class, where Gumbel noise takes C;
+    and a triangular product is several times faster than TensorFlow's cumsum.
+    """
+    wide = tf.cast(logits, tf.float32)
+    size = wide.shape[-1]
+    chances = tf.exp(wide - tf.reduce_max(wide, -1, keepdims=True))
+    below = np.triu(np.ones((size, size), np.float32))
+    cumulated = tf.reshape(tf.matmul(tf.reshape(chances, (-1, size)), below), tf.shape(chances))
+    passed = cumulated <= uniform[..., None] * cumulated[..., -1:]
+    count = tf.reduce_sum(tf.cast(passed, tf.int32), -1)
+    return tf.minimum(count, size - 1)  # where uniform * sum rounds up to the sum
 
 
 @tf.custom_gradient
@@ -113,25 +137,46 @@ def deconvolve_1x1(x, kernel, bias):
     return tf.nn.bias_add(tf.reshape(flat, (-1, side, side, out_size)), bias)
 
 
+def deconvolve(x, kernel, bias, elu: bool = False):
+    """Deconvolution by stride 2, kernel (side, side, Out, In), a bias, and an ELU where asked for.
+
+    The ELU is done here because oneDNN makes it part of the convolution.
+    """
+    return (_deconvolve_elu if elu else _deconvolve_plain)(x, kernel, bias)
+
+
 @tf.custom_gradient
-def deconvolve(x, kernel, bias):
-    """Deconvolution by stride 2, kernel (side, side, Out, In), and a bias."""
+def _deconvolve_elu(x, kernel, bias):
+    return _deconvolve(x, kernel, bias, elu=True)
+
+
+@tf.custom_gradient
+def _deconvolve_plain(x, kernel, bias):
+    return _deconvolve(x, kernel, bias, elu=False)
+
+
+def _deconvolve(x, kernel, bias, elu: bool):
     side, _, channels, _ = kernel.shape
     edge = side + 2 * (x.shape[1] - 1)
+    activation = tf.nn.elu if elu else tf.identity
+    if side % 2 == 0:
+        y = _deconvolve_by_pixels(x, kernel, bias, activation)
+    else:
+        size = (tf.shape(x)[0], edge, edge, channels)
+        y = tf.nn.conv2d_transpose(x, kernel, size, 2, "VALID")
+        y = activation(tf.nn.bias_add(y, bias))
 
     def gradient(upstream):
+        if elu:
+            upstream = tf.raw_ops.EluGrad(gradients=upstream, outputs=y)
         for_x = tf.nn.conv2d(upstream, kernel, 2, "VALID")
         for_bias = tf.reduce_sum(tf.reshape(upstream, (-1, channels)), 0)
         return for_x, _kernel_gradient(upstream, x, side), for_bias
 
-    if side % 2 == 0:
-        return _deconvolve_by_pixels(x, kernel, bias), gradient
-    size = (tf.shape(x)[0], edge, edge, channels)
-    y = tf.nn.conv2d_transpose(x, kernel, size, 2, "VALID")
-    return tf.nn.bias_add(y, bias), gradient
+    return y, gradient
 
 
-def _deconvolve_by_pixels(x, kernel, bias):
+def _deconvolve_by_pixels(x, kernel, bias, activation):
     """`deconvolve` for a kernel of even side: a convolution that makes 2x2 pixels of each.
 
     TensorFlow's own is four times slower where few channels come out.
@@ -142,7 +187,7 @@ def _deconvolve_by_pixels(x, kernel, bias):
     kernel = tf.reshape(kernel, (half, half, in_size, 4 * out_size))
     border = [half - 1, half - 1]
     y = tf.nn.conv2d(tf.pad(x, [[0, 0], border, border, [0, 0]]), kernel, 1, "VALID")
-    y = tf.nn.bias_add(y, tf.tile(bias, [4]))
+    y = activation(tf.nn.bias_add(y, tf.tile(bias, [4])))
     _, height, width, _ = y.shape
     y = tf.transpose(tf.reshape(y, (-1, height, width, 2, 2, out_size)), (0, 1, 3, 2, 4, 5))
     return tf.reshape(y, (-1, 2 * height, 2 * width, out_size))

@@ -30,7 +30,6 @@ ACTIVATIONS: dict[str, Callable] = {
     "sigmoid": tf.sigmoid,
     "mish": lambda x: x * tf.tanh(tf.nn.softplus(x)),
 }
-NORM_EPSILON = 1e-3  # Keras' default, which the original's layer norms have
 
 
 class Parameters:
@@ -97,6 +96,7 @@ class Activation:
             raise UserError(f"norm: expected none or layer, found {norm!r}")
         self._act = ACTIVATIONS[act]
         self._norm = LayerNorm(parameters, f"{name}_norm", size) if norm == "layer" else None
+        self.is_elu = act == "elu" and norm == "none"
 
     def __call__(self, p: Tensors, x: tf.Tensor) -> tf.Tensor:
         return self._act(x if self._norm is None else self._norm(p, x))
@@ -111,7 +111,7 @@ class LayerNorm:
         parameters.constant(self.offset, size, exact=True)
 
     def __call__(self, p: Tensors, x: tf.Tensor) -> tf.Tensor:
-        return layers.layer_norm(x, p[self.scale], p[self.offset], NORM_EPSILON)
+        return layers.layer_norm(x, p[self.scale], p[self.offset])
 
 
 class Stack:
@@ -186,15 +186,17 @@ class Deconvolutions:
         """(N, H, W, C) of parts (N, .) side by side."""
         x = self._dense(p, *parts)
         for i, (kernel, bias, activation) in enumerate(self._layers):
-            deconvolve = layers.deconvolve if i else layers.deconvolve_1x1
-            x = activation(p, deconvolve(x, p[kernel], p[bias]))
+            if i == 0:
+                x = activation(p, layers.deconvolve_1x1(x, p[kernel], p[bias]))
+            elif activation.is_elu:
+                x = layers.deconvolve(x, p[kernel], p[bias], elu=True)
+            else:
+                x = activation(p, layers.deconvolve(x, p[kernel], p[bias]))
         return x
 
 
 class GRU:
     """A GRU with layer norm over its gates; the reset applies to the candidate (nets.py GRUCell)."""
-
-    UPDATE_BIAS = -1.0
 
     def __init__(self, parameters: Parameters, name: str, inputs: int, size: int):
         self.dense = Dense(parameters, name, inputs + size, 3 * size)
@@ -206,6 +208,4 @@ class GRU:
 
     def gates(self, p: Tensors, parts: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
         """The next state, from the product (N, 3 Out)."""
-        return layers.gru_gates(
-            parts, state, p[self._norm.scale], p[self._norm.offset], NORM_EPSILON, self.UPDATE_BIAS
-        )
+        return layers.gru_gates(parts, state, p[self._norm.scale], p[self._norm.offset])

@@ -137,8 +137,7 @@ class WorldModel:
 
         errors = {}
         for key, mean in self.decoder(p, *features("decoder")).items():
-            events = len(seen[key].shape) - 1
-            errors[key] = -UnitNormal(mean, events).log_prob(seen[key])
+            errors[key] = -UnitNormal(mean).log_prob(seen[key])
         errors["reward"] = -self.reward(p, *features("reward")).log_prob(seen["reward"])
         if self.discount:
             errors["discount"] = -self.discount(p, *features("discount")).log_prob(seen["discount"])

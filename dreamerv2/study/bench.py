@@ -147,7 +147,7 @@ def main(argv=None) -> None:
     args = parser.parse_args(argv)
     from kit.tensors.precision import use_threads
 
-    use_threads(usable_cores())
+    use_threads(usable_cores(), 2)
     original = Original(args.folder)
     rows = [row for name in args.sizes for row in size_rows(name, original, args.rounds)]
     memory = psutil.Process(os.getpid()).memory_info().rss / 1e9
