@@ -1,4 +1,4 @@
-"""What windows, videos and strips are put together from: uint8 (H, W, 3) pictures, RGB."""
+"""Parts of windows, videos and strips: RGB pictures, uint8 (H, W, 3)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,6 +16,11 @@ TILE = 154  # pixels a side of its pictures, border not counted
 def enlarge(frame: np.ndarray, side: int) -> np.ndarray:
     """A small square frame at `side` pixels, without blur."""
     return cv2.resize(frame, (side, side), interpolation=cv2.INTER_NEAREST)
+
+
+def colour(frame: np.ndarray) -> np.ndarray:
+    """A frame of one channel or three as three."""
+    return np.repeat(frame, 3, axis=2) if frame.shape[2] == 1 else frame
 
 
 def fit(picture: np.ndarray, height: int) -> np.ndarray:
