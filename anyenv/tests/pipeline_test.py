@@ -214,15 +214,9 @@ def test_the_configs_that_are_shipped_can_be_loaded():
     )
 
 
-def test_the_shipped_agent_balances_the_pole():
-    import config
-    import evaluate
-
-    folder = ROOM / "agents/cartpole"
-    names = {"vae_path": "vision.ckpt", "mdn_path": "memory.ckpt", "controller_path": "mind.ckpt"}
-    args = SimpleNamespace(
-        policy="agent", dream=False, **{key: folder / name for key, name in names.items()}
-    )
-    values = config.load(ROOM / "configs/cartpole_dream.json")
-    returns, _ = evaluate.score(values, args, np.array([7])).T
-    assert returns[0] >= 400  # 500 in each of 20 games
+def test_the_shipped_agent_balances_the_pole(tmp_path):
+    folder, config = ROOM / "agents/cartpole", ROOM / "configs/cartpole_dream.json"
+    paths = ["-v", folder / "vision.ckpt", "-m", folder / "memory.ckpt", "-c", folder / "mind.ckpt"]
+    game = ["eval", "-n", 1, "--seed", 7, "--processes", 1, *paths]
+    said = run(tmp_path, "-c", config, "--quiet", *game).stdout
+    assert float(said.split("average_reward ")[1].split()[0]) >= 400  # 500 in each of 20 games
