@@ -35,7 +35,10 @@ check "ruff format" ruff format --check .
 for file in vae.py fast/vae_layers.py vae_train.py rnn_train.py study/keras_baseline.py; do
     check "twins $file" cmp "carracing/$file" "doomrnn/$file"
 done
-[ $# -gt 0 ] || set -- doomrnn carracing notebooks estool kit faults
+for file in vae.py fast/vae_layers.py; do
+    check "twins anyenv $file" cmp "carracing/$file" "anyenv/$file"
+done
+[ $# -gt 0 ] || set -- doomrnn carracing dreamerv2 anyenv notebooks estool kit faults
 for folder in "$@"; do
     compgen -G "$folder/*_test.py" >/dev/null || compgen -G "$folder/tests/*_test.py" >/dev/null || failed+=("$folder has no tests")
 done

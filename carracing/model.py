@@ -85,12 +85,7 @@ def main(argv=None):
         if ranks.rank:
             return
         returns, lengths, goals = rows.T
-        lengths = lengths.astype(int)
-        scores.print_trials(returns, lengths, args.seed)
-        if args.csv:
-            scores.save_csv(args.csv, returns, lengths, args.seed)
-        print(f"{GOAL}: {goals.mean():.0%}")
-        print(scores.summary(returns, args.seed))
+        scores.report(returns, lengths, args.seed, args.csv, f"{GOAL}: {goals.mean():.0%}")
 
 
 if __name__ == "__main__":

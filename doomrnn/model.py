@@ -87,12 +87,7 @@ def main(argv=None):
         rows = ranks.collect(part, args.episodes)
         if ranks.rank:
             return
-        returns, lengths = rows.T
-        lengths = lengths.astype(int)
-        scores.print_trials(returns, lengths, args.seed)
-        if args.csv:
-            scores.save_csv(args.csv, returns, lengths, args.seed)
-        print(scores.summary(returns, args.seed))
+        scores.report(*rows.T, args.seed, args.csv)
 
 
 if __name__ == "__main__":

@@ -160,14 +160,17 @@ def run(
     requirement: float | None = None,
     directions: Callable[[], np.ndarray] | None = None,
     weights: Mapping[str, Path] | None = None,
+    paths: state.Paths | None = None,
+    kept: Callable[[state.State], None] | None = None,
 ) -> None:
     """Evolve a controller of `num_params` parameters until `--generations` or Ctrl-C.
 
     `settings` are the room's own values that a continued run must share with its beginning;
     `requirement` is a line in the learning curve. `directions` returns (num_params, K) to search
     along (subspace.py); rank 0 calls it once, when a run begins, and the checkpoint keeps them.
-    `weights` are the files of V and M that the controller sees through (kit/files/pairing.py). All
-    ranks call this with the same arguments.
+    `weights` are the files of V and M that the controller sees through (kit/files/pairing.py).
+    `paths`: where the run writes, if not under --directory. `kept` is called in rank 0 after each
+    generation, once its checkpoint is written. All ranks call this with the same arguments.
 
     Raises UserError where the checkpoint is damaged or was made with other settings, and where
     the flags ask for more than there is (see sizes.py).
@@ -180,7 +183,7 @@ def run(
     shared = dict(settings or {}) | _settings(args, population, num_params)
     name = f"{game}.{args.optimizer}.{args.num_episode}.{population}"
     sizes.require(args, name, population, num_params)
-    paths = state.Paths(args.directory, name)
+    paths = paths or state.Paths(args.directory, name)
     with locks.only_one(paths.checkpoint.parent, name):
         locks.sweep(paths.log.parent)
         now = state.begin(paths, shared, args.restart, directions)
@@ -188,7 +191,7 @@ def run(
         print(f"{name}: {num_params} parameters, {ranks.size} ranks", flush=True)
         scalars = Scalars(paths.scalars, first_step=now.generation + 1)
         try:
-            _go_on(args.generations, now, evaluator, paths, scalars, requirement)
+            _go_on(args.generations, now, evaluator, paths, scalars, requirement, kept)
         finally:
             scalars.close()
     evaluator.stop()
@@ -202,6 +205,7 @@ def _go_on(
     paths: state.Paths,
     scalars: Scalars,
     requirement: float | None,
+    kept: Callable[[state.State], None] | None,
 ) -> None:
     """Evolve until `generations` (0: until Ctrl-C)."""
     start = time.monotonic() - now.seconds
@@ -215,6 +219,8 @@ def _go_on(
             _evaluation(now, evaluator, scalars, start)
         now.seconds = time.monotonic() - start
         state.save(paths, now)
+        if kept:
+            kept(now)
         if evaluate:
             _draw(paths, scalars, now.generation, requirement)
 

@@ -125,12 +125,7 @@ def score(args) -> None:
         rows = ranks.collect(part, episodes)
         if ranks.rank:
             return
-        returns, lengths = rows.T
-        lengths = lengths.astype(int)
-        scores.print_trials(returns, lengths, args.seed)
-        if args.csv:
-            scores.save_csv(args.csv, returns, lengths, args.seed)
-        print(scores.summary(returns, args.seed))
+        scores.report(*rows.T, args.seed, args.csv)
 
 
 def main(argv=None):

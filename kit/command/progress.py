@@ -62,6 +62,7 @@ class Scalars:
         from tensorboardX import event_file_writer, proto, summary
 
         self._make, self._event = summary, proto.event_pb2.Event
+        self._proto = proto.summary_pb2.Summary
         Path(directory).mkdir(parents=True, exist_ok=True)
         # The number keeps apart what is started twice in a second.
         prefix = str(Path(directory) / "events")
@@ -77,6 +78,18 @@ class Scalars:
     def image(self, tag: str, image: np.ndarray, step: int) -> None:
         """Add a picture: uint8 (H, W, 3)."""
         self._write(step=step, summary=self._make.image(tag, image, dataformats="HWC"))
+
+    def video(self, tag: str, frames: np.ndarray, step: int, fps: float) -> None:
+        """Add a film: uint8 (T, H, W, 1 or 3). TensorBoard plays it as a GIF."""
+        import imageio.v3 as imageio  # here, because few commands make films
+
+        film = frames[..., 0] if frames.shape[-1] == 1 else frames
+        gif = imageio.imwrite("<bytes>", film, extension=".gif", duration=1000 / fps, loop=0)
+        height, width, channels = frames.shape[1:]
+        image = self._proto.Image(
+            height=height, width=width, colorspace=channels, encoded_image_string=gif
+        )
+        self._write(step=step, summary=self._proto(value=[self._proto.Value(tag=tag, image=image)]))
 
     def close(self) -> None:
         self._writer.close()

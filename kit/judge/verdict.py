@@ -135,18 +135,6 @@ def ratio(name: str, one: np.ndarray, other: np.ndarray, **gate) -> Measure:
     return Measure(name, value, value * float(sum(squares)) ** 0.5, **gate)
 
 
-def first_file(*paths: Path | None) -> Path | None:
-    """The first of `paths` that is a file."""
-    return next((path for path in paths if path is not None and path.is_file()), None)
-
-
-def same_file(one: Path | None, other: Path | None) -> bool:
-    """Whether both files exist and are equal byte for byte."""
-    if one is None or other is None or not (one.is_file() and other.is_file()):
-        return False
-    return one.read_bytes() == other.read_bytes()
-
-
 def _plain(measure: Measure) -> dict:
     """The fields of a measure as json has them: NaN and infinity become null."""
     fields = dataclasses.asdict(measure)

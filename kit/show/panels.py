@@ -18,6 +18,11 @@ def enlarge(frame: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(frame, (side, side), interpolation=cv2.INTER_NEAREST)
 
 
+def colour(frame: np.ndarray) -> np.ndarray:
+    """A frame of one channel or three as three."""
+    return np.repeat(frame, 3, axis=2) if frame.shape[2] == 1 else frame
+
+
 def fit(picture: np.ndarray, height: int) -> np.ndarray:
     """A picture at another height, its proportions kept."""
     width = round(picture.shape[1] * height / len(picture))

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 # Imported by name, so that no module of the repository is there before. What it does is compared
 # in a copy of a process that has loaded the libraries: what these do at their import is theirs.

@@ -1,0 +1,1 @@
+"""Commands that stand beside a training: `python dreamerv2/common/plot.py --help`."""

@@ -1,0 +1,1 @@
+"""Environments: every one becomes a gymnasium environment with the same keys."""
