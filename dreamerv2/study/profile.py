@@ -11,7 +11,7 @@ KINDS = {
     "sums of rows": r"SparseSegment",
     "optimisers": r"Apply|L2Loss",
     "noise and samples": r"Random|ArgMax|OneHot",
-    "copies and casts": r"Concat|Pack|Unpack|StridedSlice|Slice|Pad|Transpose|Cast|Tile|Split|Gather",
+    "copies and casts": r"Concat|Pack|Slice|Pad|Transpose|Cast|Tile|Split|Gather",
 }
 OTHER = "element by element, sums and the rest"
 STEPS = 4
@@ -19,8 +19,9 @@ STEPS = 4
 
 def operations(agent, batch) -> dict[str, tuple[str, float]]:
     """name of each operation -> its kind of operation, and its shortest time in seconds."""
-    from kit.tensors.tf import quiet, tf
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    from kit.tensors.tf import quiet, tf
 
     found: dict[str, tuple[str, float]] = {}
     agent.train(batch)
