@@ -4,7 +4,7 @@
 #   bash demo.bash          two minutes, once .venv is there
 #   EPISODES=100 bash demo.bash
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+CDPATH="" cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 source setup.bash
 export SDL_VIDEODRIVER=${SDL_VIDEODRIVER:-dummy} TF_CPP_MIN_LOG_LEVEL=3
 episodes=${EPISODES:-8}

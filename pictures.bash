@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Make the README's pictures anew from the shipped agents, into pictures/: for each agent an animation,
-# and a strip of the game, what V keeps of it, and M's dream, begun with the same frames (Doom: and
-# given the same moves; CarRacing: the agent drives on); where Doom's agent walks; the learning curves;
-# the figure of V, M and C; a strip of estool's zoo. Two minutes at most on 2 idle cores; needs no screen.
+# Make the README's pictures anew from the shipped agents, into pictures/. For each agent: an
+# animation, and a strip of the game, of what V keeps of it, and of M's dream. The dream begins with
+# the same frames. Doom's gets the same moves, in CarRacing's the agent drives on. Then: where Doom's
+# agent walks, the learning curves, the figure of V, M and C, a strip of estool's zoo. Two minutes at
+# most on 2 idle cores; needs no screen.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+CDPATH="" cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 source setup.bash
 export SDL_VIDEODRIVER=dummy TF_CPP_MIN_LOG_LEVEL=3
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# All checks, from a fresh clone on: lint, format, the twins, and pytest once per room (the rooms'
-# modules have the same names, so each needs a process of its own).
+# All checks, from a fresh clone on: lint, format, the twins, and pytest once per room. The rooms'
+# modules have the same names, so each room needs a separate process.
 #
 #   bash test.bash            everything
 #   bash test.bash estool     only these rooms
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
+CDPATH="" cd -- "$(dirname -- "${BASH_SOURCE[0]}")" || exit 1
 source setup.bash || exit
 
 # Two threads whatever the machine: tests run small sizes, where more only get in each other's way.
@@ -35,7 +35,10 @@ check "ruff format" ruff format --check .
 for file in vae.py fast/vae_layers.py vae_train.py rnn_train.py study/keras_baseline.py; do
     check "twins $file" cmp "carracing/$file" "doomrnn/$file"
 done
-[ $# -gt 0 ] || set -- doomrnn carracing dreamerv2 notebooks estool kit faults
+for file in vae.py fast/vae_layers.py; do
+    check "twins anyenv $file" cmp "carracing/$file" "anyenv/$file"
+done
+[ $# -gt 0 ] || set -- doomrnn carracing dreamerv2 anyenv notebooks estool kit faults
 for folder in "$@"; do
     compgen -G "$folder/*_test.py" >/dev/null || compgen -G "$folder/tests/*_test.py" >/dev/null || failed+=("$folder has no tests")
 done

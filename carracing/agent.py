@@ -6,6 +6,9 @@ import numpy as np
 
 from kit.batches.rollout import run_rollouts
 from kit.batches.rows import RowNoise, take_rows
+from kit.command import launch
+from kit.command.errors import say
+from kit.files import pairing
 from kit.files.weights import load_controller, load_initial_z
 
 from env import Environments
@@ -32,7 +35,7 @@ OUTPUTS = ACTION_SHAPE[0]  # of the controller
 
 
 class Controllers:
-    """K controllers C, each a row of parameters; row by row of a batch another one may act.
+    """K controllers C, each a row of parameters. Each row of a batch may have another one.
 
     Steer, gas and brake of a weighted sum: 3 biases, then 288x3 weights for [z, h] (reference
     carracing/model.py). `z_hidden` has a layer of 40 tanh units between: biases, then weights.
@@ -85,8 +88,8 @@ class WorldModel:
 
         Raises UserError naming the file that is missing or of another size.
         """
-        vae = VAE(Z_SIZE, precision).load(folder / "vae" / "vae.json")
-        rnn = MDNRNN().load(folder / "rnn" / "rnn.json")
+        vae = VAE(Z_SIZE, precision).load(weight_files(folder)["vae"])
+        rnn = MDNRNN().load(weight_files(folder)["rnn"])
         return cls(vae, rnn, load_initial_z(folder / "initial_z" / "initial_z.json", Z_SIZE))
 
     @classmethod
@@ -96,11 +99,11 @@ class WorldModel:
 
 
 class RealWorld:
-    """Many real games in lockstep, seen through V and M: the `world` of rollout.py.
+    """Many real games in lockstep, seen through V and M: the `world` of kit/batches/rollout.py.
 
     observation: float32 (B, Z + 2H), [z, c, h]; z is V's mean, or with `sampled` a sample, as in
-    the paper, by noise that the row's seed fixes. M advances after each action. A row's company
-    does not change its last bit.
+    the paper, by noise that the row's seed fixes. M advances after each action. A row does not
+    depend on the other rows, bit for bit.
     goals: the seeds of all episodes that reached the game's goal, a whole lap
 
     With `patience` N, a row that has touched no new tile for N steps ends there, and its last
@@ -184,10 +187,21 @@ def simulate(world, controllers: Controllers, seeds: np.ndarray, max_length=None
     return run_rollouts(world, controllers.act, seeds, max_length, batch)
 
 
+def weight_files(folder: Path) -> dict[str, Path]:
+    """The files of V and M in a folder of MODELS."""
+    return {"vae": folder / "vae" / "vae.json", "rnn": folder / "rnn" / "rnn.json"}
+
+
 def load_agent(args) -> tuple[WorldModel, np.ndarray]:
-    """V and M, and the controller's parameters (P,); all at random where no file is named."""
+    """V and M, and the controller's parameters (P,); all at random where no file is named.
+
+    Says so where the controller was evolved with another V or M.
+    """
     size = Controllers.size(args.inputs)
     if args.controller:
+        said = pairing.mismatch(args.controller, weight_files(args.models))
+        if said and launch.is_first():
+            say(said)
         return WorldModel.load(args.models), load_controller(args.controller, size)
     rng = np.random.default_rng(args.seed)
     # reference carracing/model.py: random weights of a random spread

@@ -1,13 +1,13 @@
-"""The dream of CarRacing: M drives, V draws. C is not trained here; dream_model.py looks at it.
+"""The dream of CarRacing: M predicts, V draws. C is not trained here; dream_model.py shows it.
 
 Reads vae/vae.json, rnn/rnn.json and initial_z/initial_z.json; writes nothing. `python dream_env.py`
 lets a person drive in the dream with the arrow keys of env.py: LEFT and RIGHT steer, UP is gas,
 DOWN brakes; + and - change the temperature, Enter starts again, Escape quits. It starts in about
 ten seconds.
 
-For programs: `Dream` is a batch for rollout.py; `CarDream` the same as a gymnasium vector
-environment, `CarDreamEnv` as a single one. An observation is [z, c, h], an action (3,) steer, gas
-and brake. Unlike the reference's, the LSTM is advanced once a step, not twice.
+For programs: `Dream` is a batch for kit/batches/rollout.py. `CarDream` is the same as a gymnasium
+vector environment, `CarDreamEnv` as a single one. An observation is [z, c, h], an action (3,) is
+steer, gas and brake. Unlike the reference's, the LSTM is advanced once a step, not twice.
 """
 
 from kit.command import cli
@@ -20,17 +20,19 @@ from pathlib import Path
 
 import gymnasium
 import numpy as np
+from gymnasium.vector import AutoresetMode
 
 from kit.batches.dream_env import DreamEnv, DreamVectorEnv
 from kit.batches.rows import RowNoise, take_rows
 from kit.files.weights import load_initial_z
+from kit.show import viewer
 
 from rnn import MDNRNN, FastStep, Rows, expected_z, sample_z
 from world import ACTION_HIGH, ACTION_LOW, MAX_STEPS, TEMPERATURE, Z_SIZE
 
 
 class Dream:
-    """Many dreamed episodes in lockstep: the `world` of rollout.py.
+    """Many dreamed episodes in lockstep: the `world` of kit/batches/rollout.py.
 
     A row ends after `max_length` steps; no step rewards anything, for M does not predict rewards.
     A finished row may be stepped further: it dreams on.
@@ -114,8 +116,8 @@ def dream_in(folder: str | os.PathLike, **options) -> Dream:
 class CarDream(DreamVectorEnv):
     """A Dream as a gymnasium vector environment."""
 
-    def __init__(self, dream: Dream, num_envs: int):
-        super().__init__(dream, num_envs, ACTIONS)
+    def __init__(self, dream: Dream, num_envs: int, autoreset_mode=AutoresetMode.NEXT_STEP):
+        super().__init__(dream, num_envs, ACTIONS, autoreset_mode)
 
 
 class CarDreamEnv(DreamEnv):
@@ -130,9 +132,14 @@ def make_env(models: str | os.PathLike = FOLDER, **options) -> CarDreamEnv:
     return CarDreamEnv(dream_in(models, **options))
 
 
-def make_vector_env(num_envs: int, models: str | os.PathLike = FOLDER, **options) -> CarDream:
+def make_vector_env(
+    num_envs: int,
+    models: str | os.PathLike = FOLDER,
+    autoreset_mode=AutoresetMode.NEXT_STEP,
+    **options,
+) -> CarDream:
     """gymnasium.make_vec("dream_env:CarDream-v0", num_envs): many of them in one batch."""
-    return CarDream(dream_in(models, **options), num_envs)
+    return CarDream(dream_in(models, **options), num_envs, autoreset_mode)
 
 
 gymnasium.register(
@@ -151,6 +158,7 @@ def main(argv=None):
     parser.add_argument("--initial_z", default="initial_z/initial_z.json", help="first latents")
     play_dream.add_arguments(parser)
     args = cli.parse(parser, argv=argv)
+    viewer.require_screen(viewer.PLAY)
     from vae import VAE  # here, because programs that only dream need no V
 
     dream = load_dream(args.rnn, args.initial_z, temperature=args.temperature)

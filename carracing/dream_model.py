@@ -34,7 +34,7 @@ def parse(argv=None):
     add("--models", type=Path, default=MODELS, help="folder of V, M and first latents")
     add("--max_length", type=cli.positive_int, default=MAX_STEPS, help="steps of the dream")
     viewer.add_arguments(parser)
-    return cli.parse(parser, argv=argv)
+    return viewer.check_screen(cli.parse(parser, argv=argv))
 
 
 def main(argv=None):

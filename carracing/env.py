@@ -7,9 +7,8 @@ Reads and writes no files. Observations are (64, 64, 3) uint8 RGB; actions are (
 0.1 and each of the track's N tiles pays 1000 / N once (paper, section 3).
 
 `make("stock")` is gymnasium's own environment and the one that scores are reported on;
-`make("fast")` has the same tracks, physics and rewards bit for bit and differs in a few levels at
-the edges of road and car: about 0.6 % of the pixels are off by more than 8 levels of 255, and one
-core makes some 4 000 to 5 000 steps/s instead of 110 to 190.
+`make("fast")` has the same tracks, physics and rewards bit for bit, and is many times faster
+(python -m study.bench). Its frames differ by a few levels at the edges of road and car.
 """
 
 from kit.command import cli
@@ -19,7 +18,6 @@ if __name__ == "__main__":
 
 from collections.abc import Sequence
 
-import cv2
 import gymnasium
 import numpy as np
 from gymnasium.envs.box2d.car_racing import CarRacing
@@ -68,6 +66,8 @@ class FastCarRacing(WholeSteps, CarRacing):
 
     Only what `step` and `reset` draw is replaced; physics, tracks and rewards are gymnasium's.
     `render_mode="rgb_array"` still draws stock's full view. `make("fast")` adds the time limit.
+    Its frames are too small for several threads: a program that plays in several processes calls
+    cv2.setNumThreads(1), as the room's commands have it by OPENCV_FOR_THREADS_NUM.
     """
 
     def __init__(self, render_mode: str | None = None):
@@ -75,7 +75,6 @@ class FastCarRacing(WholeSteps, CarRacing):
         EzPickle.__init__(self, render_mode)  # what a copy is made with
         self.observation_space = _observation_space()
         self._renderer = Renderer()
-        cv2.setNumThreads(1)  # frames are too small to share; other cores have other ranks
 
     def _render(self, mode: str):
         return self._renderer.draw(self) if mode == "state_pixels" else super()._render(mode)
@@ -102,8 +101,8 @@ def make(kind: str = "fast", render_mode: str | None = None) -> gymnasium.Env:
 class Environments:
     """Many environments side by side, stepped in turn; rows that finished can be left out.
 
-    A fast environment holds 21 MB, a stock one 5. Environments are made when first needed and
-    kept, so resetting a row is cheap.
+    Environments are made when first needed and kept, so that resetting a row is cheap. ROW_BYTES in
+    world.py has their memory.
     """
 
     def __init__(self, kind: str = "fast"):

@@ -8,8 +8,8 @@ episode: `obs` uint8 (T, 64, 64, 3) and `action` float16 (T, 3), each frame befo
   python extract.py --preset laptop --workers 2 --worker 0      what extract.bash starts, per core
   python extract.py --agent log/carracing.cma.16.64.best.json    a second round: what an agent meets
 
-An agent is recorded as its neighbours, each episode with other weights near its own: what CMA-ES
-will try when it goes on from there. V is to know both drawings, so one episode in ten is stock's,
+With --agent, each episode is played with other weights near the agent's, as CMA-ES will try them
+when it goes on from there. V is to know both drawings, so one episode in ten is stock's,
 which takes most of the time.
 
 Started again, it goes on where it stopped: an episode whose file is there is not played again.

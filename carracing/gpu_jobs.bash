@@ -2,7 +2,7 @@
 # Train V, encode the recordings, train M: bash gpu_jobs.bash [--preset smoke|laptop|paper]
 # SEED=2 bash gpu_jobs.bash trains others.
 set -euo pipefail
-cd "$(dirname "$0")"
+CDPATH="" cd -- "$(dirname -- "$0")"
 [ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }
 export ESTOOL_PARENT=$$  # a stage ends with this script, also after a kill -9
 preset=(--preset laptop) seed=(--seed "${SEED:-0}"); [ $# -gt 0 ] && preset=("$@")

@@ -1,4 +1,4 @@
-"""M on episodes that its training never sees: what is logged, and what is kept.
+"""Test M on episodes that its training never sees: the losses to log, the weights to keep.
 
 An importable module, no command; for rnn_train.py. Shapes: B episodes, T steps, Z latents.
 """
@@ -51,7 +51,7 @@ class HeldOut:
 
 
 def score(measured: np.ndarray) -> float:
-    """What the weights that are kept have least of, of the values of `HeldOut.run`."""
+    """The value by which weights are chosen, of those of `HeldOut.run`; the least is best."""
     return float(measured[0])
 
 
@@ -61,5 +61,5 @@ def describe(trained: np.ndarray, measured: np.ndarray) -> str:
 
 
 def verdict(measured: np.ndarray, persistence: float) -> str:
-    """The last words on the weights that were kept."""
+    """One line about the weights that were kept."""
     return f"held out z {measured[0]:.4f} (a latent that stays: {persistence:.4f})"

@@ -5,9 +5,8 @@
 
 Reads vae/vae.json, rnn/rnn.json and the controller; without a controller all three parts are
 random. `norender` prints a line an episode and their statistics, on gymnasium's own drawing unless
---renderer fast is given; stock's makes 75 steps a second with a batch of one (bench.py). `render`
-opens a window (the key M shows what M expected of each frame), or writes --video out.mp4 or --gif
-out.gif.
+--renderer fast is given. `render` opens a window (the key M shows what M expected of each frame),
+or writes --video out.mp4 or --gif out.gif.
 """
 
 from kit.command import cli
@@ -86,12 +85,7 @@ def main(argv=None):
         if ranks.rank:
             return
         returns, lengths, goals = rows.T
-        lengths = lengths.astype(int)
-        scores.print_trials(returns, lengths, args.seed)
-        if args.csv:
-            scores.save_csv(args.csv, returns, lengths, args.seed)
-        print(f"{GOAL}: {goals.mean():.0%}")
-        print(scores.summary(returns, args.seed))
+        scores.report(returns, lengths, args.seed, args.csv, f"{GOAL}: {goals.mean():.0%}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Record an agent, let V and M go on learning from what it meets, and evolve C on from it, in round2/.
+# A next round: record an agent, train V and M on with what it meets, evolve C on from it, in round2/.
 #   bash next_round.bash 2 log/carracing.cma.16.64.best.json [--preset smoke]
 #   bash next_round.bash 3 round2/log/carracing.cma.16.64.best.json           and so on
 # Needs record/, and the weights of the round before: round2/, round3/ ..., or else vae/ and rnn/. Its
-# result is an agent in round2/log with V, M and first latents of its own: model.py ... --models round2
+# result is an agent in round2/log, with its V, M and first latents in round2/: model.py ... --models
+# round2
 set -euo pipefail
-cd "$(dirname "$0")"
+CDPATH="" cd -- "$(dirname -- "$0")"
 [ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }
 refuse() { echo "next_round.bash: expected $1" >&2; exit 2; }
 [[ "${1:-}" =~ ^[2-9]$ ]] || refuse "a round's number, 2 to 9, and an agent's json"

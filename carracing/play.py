@@ -17,7 +17,7 @@ import numpy as np
 from kit.command import cli
 from kit.files import recordings
 from kit.show import panels
-from kit.show.viewer import ENTER, Window, open_viewer
+from kit.show.viewer import ENTER, PLAY, Window, open_viewer
 
 from world import FPS, MAX_STEPS, TITLE
 
@@ -71,7 +71,7 @@ def play(env, args: argparse.Namespace) -> None:
     title = f"{TITLE}: arrow keys, Enter restarts, R records, Escape quits"
     seed, left, open_ = args.seed, args.steps or np.inf, True
     try:
-        with open_viewer(title, FPS) as window:
+        with open_viewer(title, FPS, advice=PLAY) as window:
             while open_ and left > 0:
                 open_, steps, finished = play_episode(env, window, seed, left, args.record)
                 left -= steps

@@ -1,12 +1,12 @@
 """Encode the recorded frames with V: what M learns from.
 
 Reads record/*.npz (the first 10 000 by name) and tf_vae/vae.json. Writes series/series.npz:
-`mu` and `logvar` float16 (N, 1000, 32), `action` float16 (N, 1000, 3), as the reference's: all
-episodes have the same length, and those of another are skipped. Encoded parts lie in series/parts
-meanwhile: started again, it goes on after the last,
-and where series.npz is complete it does nothing.
+`mu` and `logvar` float16 (N, 1000, 32), `action` float16 (N, 1000, 3), as the reference's. All
+episodes have the same length; those of another length are skipped. Encoded parts lie in
+series/parts until the end. Started again, it goes on after the last part. Where series.npz is
+complete, it does nothing.
 
-  python series.py          1500 episodes; V encodes 10 000 frames a second on 2 cores
+  python series.py          1500 episodes: 3 minutes on 2 cores
 """
 
 from kit.command import cli
@@ -115,7 +115,7 @@ def main(argv=None):
 
 
 def encode(args) -> None:
-    """All of the work, with `args.output` to ourselves."""
+    """Encode, while this process alone may write to `args.output`."""
     worlds.claim(args.output, NAME)
     source = recordings.Recordings(args.record, ACTION_SHAPE, args.max_files, NAME)
     path, made_of = args.output / "series.npz", args.output / "series.made_of.json"

@@ -110,9 +110,13 @@ def main(argv=None):
     smaller = "-n/--num_worker or --batch"
     with mpi.ranks(args.num_worker, args.rank_timeout, rank_bytes(args), smaller) as ranks:
         rollouts, size = make_rollouts(args)
+        from agent import weight_files  # which has loaded TensorFlow by now
+
         names = ("inputs", "z", "renderer", "max_length", "eval_renderer", "patience", "precision")
         settings = {name: getattr(args, name) for name in names}
-        evolve.run(args, ranks, NAME, size, rollouts, settings, SOLVED)
+        evolve.run(
+            args, ranks, NAME, size, rollouts, settings, SOLVED, None, weight_files(args.models)
+        )
 
 
 if __name__ == "__main__":

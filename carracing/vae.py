@@ -60,7 +60,7 @@ class VAE:
         return sum(int(np.prod(shape)) for shape in shapes(self.z_size))
 
     def load(self, path) -> "VAE":
-        """Take the weights of a vae.json; UserError where it is no such file of this z size."""
+        """Take the weights of a vae.json; UserError where the file does not fit."""
         worlds.check(path, NAME)
         for variable, array in zip(
             self.variables, load_weights(path, shapes(self.z_size)), strict=True

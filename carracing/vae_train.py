@@ -3,8 +3,8 @@
 Identical twin in the other room; test.bash compares. What differs stands in world.py.
 
 Reads record/*.npz in shuffled parts, never all of it. Writes tf_vae/vae.json, a checkpoint beside
-it, the log vae.hist.json, the pictures loss.png and reconstructions.png (and some early ones of
-those, reconstructions.<step>.png), and TensorBoard scalars and pictures in runs/vae.
+it and the log vae.hist.json. Writes the pictures loss.png, reconstructions.png and a few early
+reconstructions.<step>.png. Writes TensorBoard scalars and pictures in runs/vae.
 
   python vae_train.py --preset laptop      for two cores
   python vae_train.py --preset paper       the reference's sizes
@@ -102,7 +102,7 @@ def train_step(vae: VAE, optimiser: Adam, towers: int):
 
 
 def held_out_losses(vae: VAE, frames: np.ndarray) -> tuple[float, float]:
-    """Mean squared error and KL on frames that training never saw, with a noise of its own."""
+    """Mean squared error and KL on frames that training never saw, with fixed noise."""
     noise = np.random.default_rng(0).standard_normal((len(frames), vae.z_size), np.float32)
     parts = range(0, len(frames), 100)
     losses = [vae.losses(frames[i : i + 100], noise[i : i + 100]) for i in parts]
@@ -185,7 +185,7 @@ def main(argv=None):
 
 
 def train(args) -> None:
-    """All of the work, with `args.output` to ourselves."""
+    """Train, while this process alone may write to `args.output`."""
     worlds.claim(args.output, NAME)
     recordings = Recordings(args.record, ACTION_SHAPE, args.max_files, NAME)
     about = recordings.describe(args.files, args.held_out, FRAME_BYTES * args.batch)

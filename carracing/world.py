@@ -1,7 +1,7 @@
 """CarRacing: all that the rest of the room knows of the game.
 
 Sizes, limits, actions, what C may see, and how large its trainings are. The other files read the
-game from here and from policies.py, so that a copy of the room is a room for another game.
+game from here and from policies.py, so that a copy of the room can become a room for another game.
 """
 
 from pathlib import Path

@@ -1,10 +1,9 @@
-"""Learn in the dream which way an agent should rather have moved: a direction for C's search.
+"""Learn in the dream how an agent should have moved: a direction for C's search.
 
-Reads tf_models/{vae,rnn,initial_z}.json and an agent. It plays in the dream, and about every 80
-steps a random move (left, none or right) replaces its own for 15; how near death came within 70
-steps, as M's restart head has it, is the cost of that move (interventions.py). Writes a
-controller whose action is the estimated advantage: model.py can play it, train.py --along searches
-along it.
+Reads tf_models/{vae,rnn,initial_z}.json and an agent. The agent plays in the dream. About every 80
+steps a random move (left, none or right) replaces its move for 15 steps. The cost of that move is
+how near death comes within 70 steps, by M's restart head (interventions.py). Writes a controller
+whose action is the estimated advantage. model.py can play it, train.py --along searches along it.
 
   python advantage.py log/doomrnn.cma.16.64.best.json          2 minutes on 2 cores
   python train.py --components 32 --along advantage.json ...

@@ -6,17 +6,31 @@ import numpy as np
 
 from kit.batches.rollout import run_rollouts
 from kit.batches.rows import RowNoise, take_rows
+from kit.command import launch
+from kit.command.errors import say
+from kit.files import pairing
 from kit.files.weights import load_controller, load_initial_z
 
 from doomreal import DoomReal
 from doomrnn import Dream
 from rnn import MDNRNN, FastStep, Rows, expected_z
 from vae import VAE
-from world import BATCH, HIDDEN, HIDDEN_UNITS, INPUTS, SEES, Z_SIZE, C, H, Z, discretise
+from world import (
+    BATCH,
+    HIDDEN,
+    HIDDEN_UNITS,
+    INPUTS,
+    SEES,
+    Z_SIZE,
+    C,
+    H,
+    Z,
+    discretise,
+)
 
 
 class Controllers:
-    """K controllers C, each a row of parameters; row by row of a batch another one may act.
+    """K controllers C, each a row of parameters. Each row of a batch may have another one.
 
     One output, tanh of a weighted sum without bias: 1088 weights for [z, c, h] (reference
     doomrnn/model.py). `z_hidden` has a layer of 40 tanh units between: biases, then weights.
@@ -62,8 +76,8 @@ class WorldModel:
     @classmethod
     def load(cls, folder: Path) -> "WorldModel":
         """Raises UserError naming the file that is missing or of another size."""
-        vae = VAE(Z_SIZE).load(folder / "vae.json")
-        rnn = MDNRNN().load(folder / "rnn.json")
+        vae = VAE(Z_SIZE).load(weight_files(folder)["vae"])
+        rnn = MDNRNN().load(weight_files(folder)["rnn"])
         return cls(vae, rnn, load_initial_z(folder / "initial_z.json", Z_SIZE))
 
     @classmethod
@@ -73,7 +87,7 @@ class WorldModel:
 
 
 class RealWorld:
-    """Many real games in lockstep, seen through V and M: the `world` of rollout.py.
+    """Many real games in lockstep, seen through V and M: the `world` of kit/batches/rollout.py.
 
     observation: float32 (B, Z + 2H), [z, c, h]; z is sampled, as in the paper, by noise that the
     row's seed fixes. M advances after each action. `screen_rows` as in DoomReal.
@@ -145,10 +159,21 @@ def make_world(kind: str, model: WorldModel, temperature: float, precision: str 
     return Dream(FastStep(model.rnn, precision), model.initial_z, temperature)
 
 
+def weight_files(folder: Path) -> dict[str, Path]:
+    """The files of V and M in a folder of MODELS."""
+    return {"vae": folder / "vae.json", "rnn": folder / "rnn.json"}
+
+
 def load_agent(args) -> tuple[WorldModel, np.ndarray]:
-    """V and M, and the controller's parameters (P,); all at random where no file is named."""
+    """V and M, and the controller's parameters (P,); all at random where no file is named.
+
+    Says so where the controller was evolved with another V or M.
+    """
     size = Controllers.size(args.inputs)
     if args.controller:
+        said = pairing.mismatch(args.controller, weight_files(args.models))
+        if said and launch.is_first():
+            say(said)
         return WorldModel.load(args.models), load_controller(args.controller, size)
     rng = np.random.default_rng(args.seed)
     # reference doomrnn/model.py: random weights of a random spread

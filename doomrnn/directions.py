@@ -1,4 +1,4 @@
-"""Directions for C's search: what a controller meets in the game, in the order of how much of it.
+"""Directions for C's search: principal components of what a controller meets in the game.
 
 An importable module, no command; for train.py --components.
 """

@@ -16,7 +16,7 @@ import cv2
 import gymnasium
 import numpy as np
 
-from kit.command import interrupts
+from kit.command import interrupts, memory
 from kit.command.errors import UserError
 
 from world import FPS, MAX_STEPS, ROWS, SKILL, discretise
@@ -27,12 +27,12 @@ RESOLUTIONS = {120: "RES_160X120", 240: "RES_320X240", 480: "RES_640X480"}
 
 
 class DoomReal(gymnasium.Env):
-    """One game in a process of its own; deterministic for a seed and a list of actions.
+    """One game in a separate process; deterministic for a seed and a list of actions.
 
     Observation: uint8 (64, 64, 3), RGB; all zeros after the end, where the game has no picture.
     Action: float32 (1,), below -1/3 steps left, above 1/3 steps right, else stays.
-    `rows` is the height that the game draws at: 240 is what the agents were trained on. 480, which
-    is there for people to look at, takes three times the time, and 120 less than half.
+    `rows` is the height that the game draws at. The agents were trained on 240. 480 is slower, and
+    for people to look at.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": FPS}  # noqa: RUF012 (gymnasium's form)
@@ -42,6 +42,8 @@ class DoomReal(gymnasium.Env):
     def __init__(self, rows: int = ROWS, render_mode: str | None = "rgb_array"):
         self.render_mode = render_mode
         self.steps = 0
+        picture = 4 * rows * rows + 2**15  # VizDoom would be ended by a signal at its first write
+        memory.require_shared(picture, "another game of VizDoom", "--batch, --workers or -n")
         self.screen = np.zeros((rows, rows * 4 // 3, 3), np.uint8)  # the whole picture
         # The game leaves its config file there. First the guard: what it is to remove comes after.
         self._folder = str(Path(tempfile.gettempdir()) / f"doomreal-{uuid.uuid4().hex}")

@@ -1,4 +1,4 @@
-"""The dream of DoomTakeCover: M plays the game, V draws it. The environment that C trains in.
+"""The dream of DoomTakeCover: M predicts the game, V draws it. C trains in this environment.
 
 Reads tf_models/{vae,rnn,initial_z}.json; writes nothing. `python doomrnn.py` lets a person play
 in the dream: LEFT and RIGHT move, UP and DOWN change the temperature, Enter starts again, Escape
@@ -19,10 +19,12 @@ from pathlib import Path
 
 import gymnasium
 import numpy as np
+from gymnasium.vector import AutoresetMode
 
 from kit.batches.dream_env import DreamEnv, DreamVectorEnv
 from kit.batches.rows import RowNoise, take_rows
 from kit.files.weights import load_initial_z
+from kit.show import viewer
 
 from rnn import MDNRNN, FastStep, Rows, expected_z, sample_z
 from world import MAX_STEPS, TEMPERATURE, Z_SIZE, discretise
@@ -117,8 +119,8 @@ def dream_in(folder: str | os.PathLike, **options) -> Dream:
 class DoomDream(DreamVectorEnv):
     """A Dream as a gymnasium vector environment; its info has `death_logit` (B,)."""
 
-    def __init__(self, dream: Dream, num_envs: int):
-        super().__init__(dream, num_envs, ACTIONS)
+    def __init__(self, dream: Dream, num_envs: int, autoreset_mode=AutoresetMode.NEXT_STEP):
+        super().__init__(dream, num_envs, ACTIONS, autoreset_mode)
 
 
 class DoomDreamEnv(DreamEnv):
@@ -133,9 +135,14 @@ def make_env(models: str | os.PathLike = FOLDER, **options) -> DoomDreamEnv:
     return DoomDreamEnv(dream_in(models, **options))
 
 
-def make_vector_env(num_envs: int, models: str | os.PathLike = FOLDER, **options) -> DoomDream:
+def make_vector_env(
+    num_envs: int,
+    models: str | os.PathLike = FOLDER,
+    autoreset_mode=AutoresetMode.NEXT_STEP,
+    **options,
+) -> DoomDream:
     """gymnasium.make_vec("doomrnn:DoomDream-v0", num_envs): many of them in one batch."""
-    return DoomDream(dream_in(models, **options), num_envs)
+    return DoomDream(dream_in(models, **options), num_envs, autoreset_mode)
 
 
 gymnasium.register(
@@ -154,6 +161,7 @@ def main(argv=None):
     parser.add_argument("--initial_z", default="tf_models/initial_z.json", help="first latents")
     play_dream.add_arguments(parser)
     args = cli.parse(parser, argv=argv)
+    viewer.require_screen(viewer.PLAY)
     from vae import VAE  # here, because programs that only dream need no V
 
     dream = load_dream(args.rnn, args.initial_z, temperature=args.temperature)

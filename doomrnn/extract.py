@@ -8,8 +8,8 @@ Episodes of 100 frames and less are dropped.
   python extract.py --preset laptop --workers 2 --worker 0      what extract.bash starts, per core
   python extract.py --agent log/doomrnn.cma.16.64.best.json     a second round: what an agent meets
 
-An agent is recorded as its neighbours, each episode with other weights near its own: what CMA-ES
-will try when it goes on from there.
+With --agent, each episode is played with other weights near the agent's, as CMA-ES will try them
+when it goes on from there.
 
 Started again, it goes on where it stopped: an episode whose file is there is not played again.
 """

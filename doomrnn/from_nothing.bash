@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The whole road, from no data to an agent of three rounds: 2 hours on 2 cores.
+# The full training run, from no data to an agent of three rounds: 2 hours on 2 cores.
 #   bash from_nothing.bash               SEED=2 bash from_nothing.bash is another run
 #   bash from_nothing.bash --preset smoke
-# Its weights and its first agent go over the shipped ones in tf_models/ and log/ (git has those), its
-# last agent is in round3/. Started again it goes on where it stopped.
+# Its weights and first agent replace the shipped ones in tf_models/ and log/ (git has those). Its
+# last agent is in round3/. Started again, it goes on where it stopped.
 set -euo pipefail
-cd "$(dirname "$0")"
+CDPATH="" cd -- "$(dirname -- "$0")"
 [ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }
 export PYTHON SEED=${SEED:-0}
 preset=(--preset laptop) agent=log/doomrnn.cma.2.128.best.json last=log/doomrnn.cma.16.64.best.json

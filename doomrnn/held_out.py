@@ -1,4 +1,4 @@
-"""M on episodes that its training never sees: what is logged, and what is kept.
+"""Test M on episodes that its training never sees: the losses to log, the weights to keep.
 
 An importable module, no command; for rnn_train.py. Shapes: B streams, T steps, Z latents.
 """
@@ -69,7 +69,7 @@ class HeldOut:
 
 
 def score(measured: np.ndarray) -> float:
-    """What the weights that are kept have least of, of the values of `HeldOut.run`."""
+    """The value by which weights are chosen, of those of `HeldOut.run`; the least is best."""
     return float(measured[0] + measured[1])
 
 
@@ -83,7 +83,7 @@ def describe(trained: np.ndarray, measured: np.ndarray) -> str:
 
 
 def verdict(measured: np.ndarray, persistence: float) -> str:
-    """The last words on the weights that were kept."""
+    """One line about the weights that were kept."""
     z, end, recall, false = measured
     passed = "passed" if recall >= RECALL_GATE else "NOT passed: record more episodes"
     return (

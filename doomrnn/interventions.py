@@ -1,11 +1,10 @@
-"""Which way a linear policy should lean, estimated from interventions.
+"""Estimate from interventions which way a linear policy should lean.
 
-Now and then, and whatever a policy wanted, a push to one side, to none or to the other is drawn at
-random and held for a while; what came of it is a cost. As the push depends on nothing, a linear
-regression of the cost on what was seen, and on the push times what was seen, tells how much worse
-a push to the right makes it in each situation: the advantage of a linear policy's action, with
-credit given to the moment where it was taken. A search by whole episodes learns that much slower,
-where the inputs that matter spread little.
+Now and then a random push replaces the policy's action: to one side, to none or to the other, for
+some steps. What follows is its cost. The push depends on nothing. So a linear regression of the
+cost on the inputs, and on the push times the inputs, tells how much worse a push to the right makes
+each situation. That is the advantage of a linear policy's action, with credit given to the moment.
+A search by whole episodes learns it much more slowly where the inputs that matter spread little.
 """
 
 import numpy as np

@@ -29,7 +29,7 @@ from kit.tensors import precision
 from agent import Controllers, load_agent, make_world
 from doomreal import DoomReal
 from policies import POLICIES
-from world import BATCH, INPUTS, MODELS, ROW_BYTES, SEES, TEMPERATURE, WORLDS
+from world import BATCH, INPUTS, MODELS, ROW_BYTES, SEES, SHARED_BYTES, TEMPERATURE, WORLDS
 
 
 def parse(argv=None):
@@ -81,17 +81,13 @@ def main(argv=None):
     count = min(args.num_worker or usable_cores(), args.episodes)
     rows = min(args.batch, -(-args.episodes // count))
     needed = mpi.TENSORFLOW_BYTES + rows * ROW_BYTES[args.world]
-    with mpi.ranks(count, rank_bytes=needed, smaller="-n/--num_worker or --batch") as ranks:
+    shared, smaller = rows * SHARED_BYTES[args.world], "-n/--num_worker or --batch"
+    with mpi.ranks(count, 0, needed, smaller, shared) as ranks:
         part = score(args, trial_seeds, ranks.share(args.episodes))
         rows = ranks.collect(part, args.episodes)
         if ranks.rank:
             return
-        returns, lengths = rows.T
-        lengths = lengths.astype(int)
-        scores.print_trials(returns, lengths, args.seed)
-        if args.csv:
-            scores.save_csv(args.csv, returns, lengths, args.seed)
-        print(scores.summary(returns, args.seed))
+        scores.report(*rows.T, args.seed, args.csv)
 
 
 if __name__ == "__main__":

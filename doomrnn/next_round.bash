@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Record an agent's neighbours in the game, let M go on learning from what they met, learn in its
-# dream which way the agent should have moved, and evolve C anew along that, in round2/first/; and
-# these two once more, by more dreams a candidate, in round2/.
+# A next round: record an agent in the game, with noise in its weights. Train M on with what was met.
+# Learn in its dream how the agent should have moved, and evolve C anew along that, in round2/first/.
+# Do the last two once more, with more dreams a candidate, in round2/.
 #   bash next_round.bash 2 log/doomrnn.cma.2.128.best.json [--preset smoke]
 #   bash next_round.bash 3 round2/log/doomrnn.cma.16.64.best.json           and so on
 # Needs record/, and the weights of the round before: round2/, round3/ ..., or else tf_models/. Its
-# result is an agent in round2/log with an M and first latents of its own: model.py ... --models
-# round2. SEED=2 bash next_round.bash ... is another one.
+# result is an agent in round2/log, with its M and first latents in round2/: model.py ... --models
+# round2. SEED=2 bash next_round.bash ... makes another one.
 set -euo pipefail
-cd "$(dirname "$0")"
+CDPATH="" cd -- "$(dirname -- "$0")"
 [ -n "${PYTHON:-}" ] || { source ../setup.bash; PYTHON=python; }
 refuse() { echo "next_round.bash: expected $1" >&2; exit 2; }
 [[ "${1:-}" =~ ^[2-9]$ ]] || refuse "a round's number, 2 to 9, and an agent's json"

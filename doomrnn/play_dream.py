@@ -11,7 +11,7 @@ import numpy as np
 
 from kit.command import cli
 from kit.show import panels, pictures
-from kit.show.viewer import ENTER, Window, open_viewer
+from kit.show.viewer import ENTER, PLAY, Window, open_viewer
 
 from world import FPS, TEMPERATURE, TITLE
 
@@ -39,7 +39,7 @@ def play(dream, decode, args: argparse.Namespace) -> list[int]:
     """
     lengths, left, open_ = [], args.steps or np.inf, True
     title = f"{TITLE}, dreamed: left and right, temperature up and down, Enter, Escape"
-    with open_viewer(title, args.fps) as window:
+    with open_viewer(title, args.fps, advice=PLAY) as window:
         while open_ and left > 0 and len(lengths) < args.episodes:
             open_, done = play_episode(
                 dream, decode, window, args.seed + len(lengths), left, lengths

@@ -34,8 +34,8 @@ def random_moves(seed: int, max_repeat: int, wander: float) -> Iterator[np.float
     """The random policy's actions of the episode `seed`, without end.
 
     An action is uniform on (-1, 1) and held for 1 to `max_repeat` frames (reference extract.py). In
-    the part `wander` of all episodes it walks to and fro and turns at random times, about a beat of
-    the episode's own: it lives longer so, and V and M see what comes later in a game.
+    the part `wander` of all episodes it walks to and fro and turns at random times, about a beat
+    that the seed fixes. So it lives longer, and V and M see what comes later in a game.
     """
     rng = np.random.default_rng(seed)
     style = np.random.default_rng([seed, 1])
@@ -67,8 +67,8 @@ def random_policy(seeds: np.ndarray):
 def blind_policy(seeds: np.ndarray):
     """A player that sees nothing and walks from wall to wall by the clock: an `act` for rollouts.
 
-    Left for the first steps, to the wall, then right and left by turns: what a policy that reacts
-    to the fireballs is to be compared with.
+    Left for the first steps, to the wall, then right and left by turns. A policy that reacts to the
+    fireballs should live longer.
     """
     steps = np.zeros(len(seeds), int)
 

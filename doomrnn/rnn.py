@@ -62,7 +62,7 @@ class MDNRNN:
         return np.append(columns.transpose(1, 2, 0).ravel(), 0)
 
     def load(self, path) -> "MDNRNN":
-        """Take the weights of an rnn.json; UserError where it is no such file of this size."""
+        """Take the weights of an rnn.json; UserError where the file does not fit."""
         worlds.check(path, NAME)
         self.variables = load_weights(path, self.shapes)
         return self

@@ -4,13 +4,13 @@ Identical twin in the other room; test.bash compares. What differs stands in wor
 rnn_data.py and fast/lstm_gradient.py.
 
 Reads series/series.npz (and tf_vae/vae.json for a picture). Writes tf_rnn/rnn.json, the weights
-that did best on held-out episodes, tf_initial_z/initial_z.json, a checkpoint, the log
-rnn.hist.json, loss.png and dream.png (a held-out episode above M's dreams of it under the same
-actions at three temperatures), and TensorBoard scalars and that picture in runs/rnn.
+that did best on held-out episodes, tf_initial_z/initial_z.json, a checkpoint and the log
+rnn.hist.json. Writes loss.png and dream.png: a held-out episode above M's dreams of it, with the
+same actions, at three temperatures. Writes TensorBoard scalars and that picture in runs/rnn.
 
   python rnn_train.py --preset laptop      for two cores
   python rnn_train.py --preset paper       the reference's sizes
-  python rnn_train.py --minutes 15         whatever is done by then
+  python rnn_train.py --minutes 15         stop after 15 minutes
 
 Started again it goes on from its last checkpoint; --restart begins anew.
 """
@@ -222,7 +222,7 @@ def main(argv=None):
 
 
 def train(args) -> None:
-    """All of the work, with `args.output` to ourselves."""
+    """Train, while this process alone may write to `args.output`."""
     series = Series(*args.series)
     episodes, held_out = series.split(args.held_out, args.seed)
     towers = precision.use_towers()

@@ -2,9 +2,9 @@
 
 Reads record/*.npz (the first 10 000 by name; laptop: all) and tf_vae/vae.json. Writes
 series/series.npz: `mu` and `logvar` float16 (N, 64), `action` float16 (N,), all episodes one after
-the other, and `length` int32 (episodes,). Flat arrays in place of the reference's ragged ones,
-which only pickle can hold. Encoded parts lie in series/parts meanwhile: started again, it goes on
-after the last, and where series.npz is complete it does nothing.
+the other, and `length` int32 (episodes,). The reference's ragged arrays need pickle, these flat
+arrays do not. Encoded parts lie in series/parts until the end. Started again, it goes on after the
+last part. Where series.npz is complete, it does nothing.
 
   python series.py --preset laptop         5 minutes for 3.6 million frames on 2 cores
 """
@@ -108,7 +108,7 @@ def main(argv=None):
 
 
 def encode(args) -> None:
-    """All of the work, with `args.output` to ourselves."""
+    """Encode, while this process alone may write to `args.output`."""
     worlds.claim(args.output, NAME)
     source = recordings.Recordings(args.record, ACTION_SHAPE, args.max_files, NAME)
     path, made_of = args.output / "series.npz", args.output / "series.made_of.json"

@@ -25,7 +25,18 @@ from pathlib import Path
 from estool import evolve, sizes
 from kit.command import mpi
 
-from world import BATCH, INPUTS, MAX_STEPS, MODELS, NAME, ROW_BYTES, SEES, TEMPERATURE, WORLDS
+from world import (
+    BATCH,
+    INPUTS,
+    MAX_STEPS,
+    MODELS,
+    NAME,
+    ROW_BYTES,
+    SEES,
+    SHARED_BYTES,
+    TEMPERATURE,
+    WORLDS,
+)
 
 PRESETS = {
     "smoke": {
@@ -122,26 +133,32 @@ def find_directions(args):
         game.close()
 
 
-def rank_bytes(args) -> float:
-    """Memory of a rank: TensorFlow's, and that of the episodes it plays at once."""
+def rank_bytes(args) -> tuple[float, float]:
+    """Memory of a rank: TensorFlow's and that of the episodes it plays at once; what is shared."""
     rows = {"doomrnn": 0, "doomreal": 0}
     for kind, episodes in zip((args.world, args.eval_world), sizes.of_rank(args), strict=True):
         rows[kind] = max(rows[kind], min(episodes, args.batch if kind == "doomrnn" else BATCH))
     if args.components:
         rows["doomreal"] = BATCH
-    return mpi.TENSORFLOW_BYTES + sum(rows[kind] * ROW_BYTES[kind] for kind in rows)
+    own = mpi.TENSORFLOW_BYTES + sum(rows[kind] * ROW_BYTES[kind] for kind in rows)
+    return own, sum(rows[kind] * SHARED_BYTES[kind] for kind in rows)
 
 
 def main(argv=None):
     args = parse(argv)
     smaller = "-n/--num_worker or --batch"
-    with mpi.ranks(args.num_worker, args.rank_timeout, rank_bytes(args), smaller) as ranks:
+    own, shared = rank_bytes(args)
+    with mpi.ranks(args.num_worker, args.rank_timeout, own, smaller, shared) as ranks:
         rollouts, size = make_rollouts(args)
+        from agent import weight_files  # which has loaded TensorFlow by now
+
         names = ("inputs", "components", "world", "temperature", "max_length", "eval_world")
         settings = {name: getattr(args, name) for name in (*names, "precision")}
         settings["along"] = [str(path) for path in args.along]
         along = functools.partial(find_directions, args) if args.components else None
-        evolve.run(args, ranks, NAME, size, rollouts, settings, directions=along)
+        evolve.run(
+            args, ranks, NAME, size, rollouts, settings, None, along, weight_files(args.models)
+        )
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ PAUSE = 2 * FPS  # frames that the last picture stays
 
 @dataclass
 class Moment:
-    """What there is to see of a step: pictures uint8, those of the real game None in a dream."""
+    """The pictures of a step, uint8; those of the real game are None in a dream."""
 
     step: int
     screen: np.ndarray | None  # (480, 640, 3)
@@ -103,7 +103,7 @@ def _episode(world, model, controllers, args):
 
 
 def draw(moment: Moment, expected: bool) -> np.ndarray:
-    """All there is to see, one picture: (428, 1280, 3), or the dream's (728, 640, 3)."""
+    """The whole view as one picture: (428, 1280, 3), or the dream's (728, 640, 3)."""
     surmise = np.zeros_like(moment.drawn) if moment.expected is None else moment.expected
     numbers = [f"step {moment.step}", f"{moment.step / FPS:.1f} s"]
     if moment.screen is None:

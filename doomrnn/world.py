@@ -1,7 +1,7 @@
 """DoomTakeCover: all that the rest of the room knows of the game.
 
 Sizes, limits, actions, what C may see, and how large its trainings are. The other files read the
-game from here and from policies.py, so that a copy of the room is a room for another game.
+game from here and from policies.py, so that a copy of the room can become a room for another game.
 """
 
 from pathlib import Path
@@ -30,10 +30,11 @@ INPUTS = {"z": (Z,), "zc": (Z, C), "zh": (Z, H), "zch": (Z, C, H), "z_hidden": (
 SEES = "zch"  # what the paper's controller sees
 TEMPERATURE = 1.25  # of the dream (paper, section 4; reference doomrnn/doomrnn.py)
 
-# Episodes at once in a process, and the bytes that each takes: a game is a process of its own, a
+# Episodes at once in a process, and the bytes that each takes: a game is a separate process, a
 # dream is its noise, its latents and M's layers.
 BATCH = 32
 ROW_BYTES = {"doomreal": 21e6, "doomrnn": 80e3}
+SHARED_BYTES = {"doomreal": 270e3, "doomrnn": 0}  # of /dev/shm, where VizDoom leaves its picture
 
 # Trainings: values of the stages' flags. An episode of random play has about 300 frames.
 VAE_FILES, VAE_HELD_OUT = 128, 50  # recordings shuffled together, and kept for testing

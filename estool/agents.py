@@ -1,4 +1,4 @@
-"""Rollouts of policies in a game: what train.py evolves with and model.py scores with."""
+"""Rollouts of policies in a game, for train.py and model.py."""
 
 import argparse
 import dataclasses
@@ -9,10 +9,10 @@ import numpy as np
 
 from estool import games
 from estool.policy import ACTIVATIONS, OUTPUTS, Controllers
-from kit.batches.lockstep import GymWorld
+from kit.batches.lockstep import LONG, GymWorld
 from kit.batches.rollout import run_rollouts
-from kit.command import cli, memory
-from kit.command.errors import UserError
+from kit.command import cli, launch, memory
+from kit.command.errors import UserError, say
 
 BATCH = 32  # episodes at once in a rank
 ENVIRONMENT_BYTES = 1e6  # of one, about; BipedalWalker has 0.4 million, MuJoCo's have 1.2
@@ -83,7 +83,7 @@ class Rollouts:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Episode k is that of params[k], (K, P), with seeds[k]: returns (K,) and lengths (K,).
 
-        Tests are played without the policy's own chance.
+        In tests the policy draws no random numbers.
         """
         limits = [limit for limit in (max_length, self._max_length) if limit > 0]
         controllers = Controllers(self.policy, params, None if test else seeds)
@@ -100,12 +100,21 @@ class Rollouts:
                 what = f"{count} environments at once"
                 memory.require(ENVIRONMENT_BYTES * count, what, "--batch")
             env = self._game.make_batch(count, shaped)
+            if self._max_length < 1 and launch.is_first():
+                env.long = _say_long
             world = self._worlds[shaped] = GymWorld(env, self._game.time_factor)
         return world
 
     def close(self) -> None:
         for world in self._worlds.values():
             world.close()
+
+
+def _say_long(name: str) -> None:
+    say(
+        f"{name}: an episode has lasted {LONG} steps and goes on; if the environment never ends "
+        "one, give --max_length"
+    )
 
 
 def random_parameters(num_params: int, seed: int) -> np.ndarray:

@@ -32,7 +32,7 @@ class CMAES(Strategy):
             "popsize": popsize,
             "AdaptSigma": CMAAdaptSigmaCSA,
             "CMA_diagonal": diagonal,
-            # A generator of its own: nothing else in the process shifts its numbers, and it is
+            # A separate generator: nothing else in the process shifts its numbers, and it is
             # pickled with the strategy.
             "randn": np.random.RandomState(seed).randn,
             "seed": np.nan,  # leave numpy's global generator alone

@@ -34,7 +34,6 @@ from kit.command.errors import UserError
 from kit.command.mpi import Ranks
 from kit.command.progress import Scalars
 from kit.files.atomic import atomic_path
-from kit.files.settings import save_settings
 
 Rollouts = Callable[[np.ndarray, np.ndarray, int, bool], tuple[np.ndarray, np.ndarray]]
 
@@ -60,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     either("-t", "--num_worker_trial", type=count, help=text)
     text = "ranks, processes that share the work (default: one for each usable core)"
     add("-n", "--num_worker", type=count, help=text)
-    text = "seconds after which a rank that has no end of its part of the work is named, with its "
-    text += "traceback, and ends the run; 0: never"
+    text = "seconds that a rank may take for its part of the work; after that its traceback is "
+    text += "shown and the run ends; 0: no limit"
     add("--rank_timeout", type=cli.non_negative_float, default=0.0, help=text)
     text = "generations from one evaluation of the mean to the next"
     add("--eval_steps", type=count, default=25, help=text)
@@ -76,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sigma_decay", type=cli.fraction, default=0.999, help=text)
     text = "c in fitness - c * mean(parameters^2) (default: 0.01 for cma, 0.005 for the others)"
     add("--weight_decay", type=cli.non_negative_float, help=text)
-    text = "start from the mean in a .json, or from the strategy in a checkpoint/*.pkl of your own"
+    text = "start from the mean in a .json, or from the strategy in one of your checkpoint/*.pkl"
     add("--init_opt", type=cli.existing_file, metavar="FILE", help=text)
     text = "fixes candidates and episodes of the whole run"
     add("-s", "--seed_start", type=cli.non_negative_int, default=111, help=text)
@@ -160,13 +159,18 @@ def run(
     settings: Mapping[str, object] | None = None,
     requirement: float | None = None,
     directions: Callable[[], np.ndarray] | None = None,
+    weights: Mapping[str, Path] | None = None,
+    paths: state.Paths | None = None,
+    kept: Callable[[state.State], None] | None = None,
 ) -> None:
     """Evolve a controller of `num_params` parameters until `--generations` or Ctrl-C.
 
     `settings` are the room's own values that a continued run must share with its beginning;
     `requirement` is a line in the learning curve. `directions` returns (num_params, K) to search
     along (subspace.py); rank 0 calls it once, when a run begins, and the checkpoint keeps them.
-    All ranks call this with the same arguments.
+    `weights` are the files of V and M that the controller sees through (kit/files/pairing.py).
+    `paths`: where the run writes, if not under --directory. `kept` is called in rank 0 after each
+    generation, once its checkpoint is written. All ranks call this with the same arguments.
 
     Raises UserError where the checkpoint is damaged or was made with other settings, and where
     the flags ask for more than there is (see sizes.py).
@@ -179,15 +183,15 @@ def run(
     shared = dict(settings or {}) | _settings(args, population, num_params)
     name = f"{game}.{args.optimizer}.{args.num_episode}.{population}"
     sizes.require(args, name, population, num_params)
-    paths = state.Paths(args.directory, name)
+    paths = paths or state.Paths(args.directory, name)
     with locks.only_one(paths.checkpoint.parent, name):
         locks.sweep(paths.log.parent)
         now = state.begin(paths, shared, args.restart, directions)
-        save_settings(f"{paths.log}.settings.json", argparse.Namespace(**(vars(args) | shared)))
+        state.note(paths, vars(args) | shared, weights or {})
         print(f"{name}: {num_params} parameters, {ranks.size} ranks", flush=True)
         scalars = Scalars(paths.scalars, first_step=now.generation + 1)
         try:
-            _go_on(args.generations, now, evaluator, paths, scalars, requirement)
+            _go_on(args.generations, now, evaluator, paths, scalars, requirement, kept)
         finally:
             scalars.close()
     evaluator.stop()
@@ -201,6 +205,7 @@ def _go_on(
     paths: state.Paths,
     scalars: Scalars,
     requirement: float | None,
+    kept: Callable[[state.State], None] | None,
 ) -> None:
     """Evolve until `generations` (0: until Ctrl-C)."""
     start = time.monotonic() - now.seconds
@@ -214,6 +219,8 @@ def _go_on(
             _evaluation(now, evaluator, scalars, start)
         now.seconds = time.monotonic() - start
         state.save(paths, now)
+        if kept:
+            kept(now)
         if evaluate:
             _draw(paths, scalars, now.generation, requirement)
 
@@ -249,7 +256,10 @@ def _generation(now: state.State, evaluator: Evaluator, scalars: Scalars, start:
     fitness = returns.min(1) if settings["batch_mode"] == "min" else returns.mean(1)  # (N,)
     steps = lengths.mean(1)  # (N,)
     if not np.isfinite(fitness).all():
-        raise UserError("an episode's return is NaN or infinite: give a smaller --sigma_init")
+        raise UserError(
+            "an episode's return is NaN or infinite: its environment rewards that, or controllers "
+            "as large as --sigma_init makes them led it there"
+        )
     telling = time.perf_counter()
     strategy.tell(fitness)
     now.means = [*now.means, strategy.current_param()][-settings["average"] :]

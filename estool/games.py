@@ -5,20 +5,26 @@ or a vector: "MountainCar-v0", or "my_package:MyTask-v0" for one that `my_packag
 has settings for those that the reference knows, ALIASES the names that it knows them by.
 """
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import gymnasium
+from gymnasium.envs import registration
 from gymnasium.vector import VectorEnv
 
 from estool.cartpole_swingup import LIMIT, CartPoleSwingUpVector
 from estool.policy import Policy
+from kit.batches import checked
 from kit.batches.lockstep import LockstepEnv
 from kit.command.errors import UserError
 
 gymnasium.register(
     "CartPoleSwingUp-v0", "estool.cartpole_swingup:CartPoleSwingUp", max_episode_steps=LIMIT
 )
+
+
+WALKER = "gymnasium.envs.box2d.bipedal_walker"  # whatever the id is that leads there
 
 
 class FreshWorld(gymnasium.Wrapper):
@@ -70,7 +76,6 @@ class Game:
     output_noise: bool = False
     noise_bias: float = 0.0
     requirement: float | None = None  # the score that counts as solved
-    wrapper: Callable | None = None  # around every environment
     shaping: Callable | None = None  # around those that train
     vector: Callable[[int], VectorEnv] | None = None  # a batched twin
     camera: str | None = None  # MuJoCo's that follows: gymnasium 1.4 leaves it out by itself
@@ -86,20 +91,13 @@ class Game:
         given = {"render_mode": render_mode} if render_mode else {}
         if render_mode and self.camera:
             given["camera_name"] = self.camera
-        try:
-            env = gymnasium.make(self.env_id, disable_env_checker=True, **given)
-        except (gymnasium.error.Error, ImportError) as error:
-            raise UserError(f"{self.env_id}: gymnasium cannot make it ({error})") from error
-        except TypeError as error:
-            if not render_mode:
-                raise
-            raise UserError(f"{self.env_id}: cannot draw itself ({error})") from error
+        env = checked.make(self.env_id, **given)
         space = env.observation_space
         if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
             raise UserError(f"{self.env_id}: expected a vector of observations, found {space}")
-        for wrapper in (self.wrapper, self.shaping if shaped else None):
-            env = wrapper(env) if wrapper else env
-        return env
+        if any(base.__module__ == WALKER for base in type(env.unwrapped).__mro__):
+            env = FreshWorld(env)
+        return self.shaping(env) if shaped and self.shaping else env
 
     def make_batch(self, count: int, shaped: bool = False) -> VectorEnv:
         """`count` environments in lockstep."""
@@ -124,7 +122,7 @@ class Game:
             env.close()
 
 
-_WALKER = {"wrapper": FreshWorld, "shaping": BipedShaping, "requirement": 300.0}
+_WALKER = {"shaping": BipedShaping, "requirement": 300.0}
 _RUNNER = {"layers": (32, 16), "camera": "track"}
 _GAMES = (
     Game("CartPoleSwingUp-v0", (10,), vector=CartPoleSwingUpVector),
@@ -156,6 +154,23 @@ ALIASES = {
 
 
 def find(name: str) -> Game:
-    """The game of that name: an alias, or a gymnasium id."""
+    """The game of that name: an alias, or a gymnasium id in any of its spellings.
+
+    "BipedalWalker" and "gymnasium:BipedalWalker-v3" are BipedalWalker-v3, with all its settings.
+    """
     env_id = ALIASES.get(name, name)
-    return GAMES.get(env_id, Game(env_id))
+    return GAMES.get(_full_id(env_id), Game(env_id))
+
+
+def _full_id(env_id: str) -> str:
+    """The id that gymnasium makes, with its version and without its module."""
+    module, _, rest = env_id.rpartition(":")
+    try:
+        if module:
+            importlib.import_module(module)
+        namespace, base, version = registration.parse_env_id(rest)
+    except (gymnasium.error.Error, ImportError):
+        return env_id  # said where it is made
+    if version is None:
+        version = registration.find_highest_version(namespace, base)
+    return registration.get_env_id(namespace, base, version)

@@ -21,11 +21,13 @@ import numpy as np
 
 from estool import agents
 from estool.policy import Controllers
+from kit.batches import checked
 from kit.command import mpi, seeds
 from kit.command.errors import UserError
 from kit.files import scores
+from kit.files.pairing import settings_beside
 from kit.files.weights import load_controller
-from kit.show.viewer import open_viewer
+from kit.show import viewer
 
 
 def parse(argv=None):
@@ -50,10 +52,7 @@ def parse(argv=None):
 
 def load(args) -> tuple:
     """The game and the agent's parameters (P,)."""
-    saved = None
-    if args.agent:
-        base = args.agent.name.removesuffix(".json").removesuffix(".best")
-        saved = args.agent.with_name(f"{base}.settings.json")
+    saved = settings_beside(args.agent) if args.agent else None
     game = agents.chosen_game(args, saved)
     size = game.policy().num_params
     if args.agent:
@@ -63,18 +62,20 @@ def load(args) -> tuple:
 
 def watch(args) -> None:
     """Play and show --episodes episodes, with a line of their scores each."""
-    if not any(name in os.environ for name in ("DISPLAY", "WAYLAND_DISPLAY")):
+    if not args.video:
+        viewer.require_screen(viewer.WATCH)
+    if not any(name in os.environ for name in viewer.SCREENS):
         os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo draws without a screen, if told so early
     game, parameters = load(args)
     env = game.make(render_mode="rgb_array")
     if "rgb_array" not in env.metadata.get("render_modes", ()):
         raise UserError(f"{game.env_id} draws no pictures: score it with --norender")
-    fps = env.metadata.get("render_fps", 50)
+    fps, videos = env.metadata.get("render_fps", 50), [args.video] if args.video else []
     try:
-        with open_viewer(game.env_id, fps, [args.video] if args.video else []) as viewer:
+        with viewer.open_viewer(game.env_id, fps, videos) as screen:
             for seed in seeds.test_seeds(args.seed, args.episodes or 5):
                 total, steps, going = show(
-                    game, env, parameters, int(seed), viewer, args.max_length
+                    game, env, parameters, int(seed), screen, args.max_length
                 )
                 print(f"seed {seed} reward {total:.2f} steps {steps}")
                 if not going:
@@ -83,14 +84,15 @@ def watch(args) -> None:
         env.close()
 
 
-def show(game, env, parameters, seed: int, viewer, limit: int) -> tuple[float, int, bool]:
+def show(game, env, parameters, seed: int, screen, limit: int) -> tuple[float, int, bool]:
     """Show one episode: its return and length, and whether the person wants to see more."""
     controllers = Controllers(game.policy(), parameters[None])
     row, total, steps = np.zeros(1, np.int64), 0.0, 0
     seen, going, done = env.reset(seed=seed)[0], True, False
     while going and not done and (limit < 1 or steps < limit):
-        going = viewer.show(picture(env))
+        going = screen.show(picture(env))
         observation = np.asarray(seen, np.float64)[None]
+        checked.finite(env, observation)
         if game.time_factor > 0:
             observation = np.column_stack((observation, [steps / game.time_factor]))
         seen, reward, terminated, truncated, _ = env.step(controllers.act(observation, row)[0])
@@ -123,12 +125,7 @@ def score(args) -> None:
         rows = ranks.collect(part, episodes)
         if ranks.rank:
             return
-        returns, lengths = rows.T
-        lengths = lengths.astype(int)
-        scores.print_trials(returns, lengths, args.seed)
-        if args.csv:
-            scores.save_csv(args.csv, returns, lengths, args.seed)
-        print(scores.summary(returns, args.seed))
+        scores.report(*rows.T, args.seed, args.csv)
 
 
 def main(argv=None):

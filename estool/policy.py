@@ -1,4 +1,4 @@
-"""Small networks that act, many at once, each row of a batch with parameters of its own."""
+"""Small networks that act, many at once, each row of a batch with separate parameters."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -91,10 +91,10 @@ class Policy:
 
 
 class Controllers:
-    """K policies of one shape; `act` is what rollout.py wants."""
+    """K policies of one shape; `act` is what kit/batches/rollout.py calls."""
 
     def __init__(self, policy: Policy, parameters: np.ndarray, seeds: np.ndarray | None = None):
-        """`parameters` (K, P). `seeds` (K,) fix each policy's own chance; without them it has
+        """`parameters` (K, P). `seeds` (K,) fix each policy's random numbers; without them it has
         none: no noise, and the likeliest action instead of a drawn one."""
         parameters = np.asarray(parameters, np.float64)
         assert parameters.ndim == 2 and parameters.shape[1] == policy.num_params

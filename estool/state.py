@@ -1,8 +1,9 @@
 """The state of an evolution: checkpointed in every generation, and continued from there."""
 
+import argparse
 import dataclasses
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from estool import es
 from estool.history import SUFFIXES, Log
 from estool.subspace import Subspace
 from kit.command.errors import UserError
+from kit.files import pairing
 from kit.files.atomic import atomic_path
+from kit.files.settings import save_settings
 from kit.files.weights import load_controller
 
 
@@ -82,6 +85,21 @@ def begin(
     strategy = _first_strategy(settings, seed, directions() if directions else None)
     _move_aside(paths)
     return State(settings, strategy, np.random.default_rng(episode_seed))
+
+
+def note(paths: Paths, settings: dict, weights: Mapping[str, Path]) -> None:
+    """Write the run's settings beside its results, with the digests of the `weights` of V and M.
+
+    UserError where a continued run began with others.
+    """
+    path = Path(f"{paths.log}.settings.json")
+    if paths.checkpoint.exists() and (found := pairing.others(path, weights)):
+        raise UserError(
+            f"{paths.checkpoint} began with another {found[0]}: put that back to continue, give "
+            "other --models, or --restart to start afresh"
+        )
+    known = {pairing.KEY: pairing.digests(weights)} if weights else {}
+    save_settings(path, argparse.Namespace(**settings, **known))
 
 
 def _first_strategy(settings: dict, seed: int, directions: np.ndarray | None) -> es.Strategy:

@@ -1,6 +1,6 @@
 """What evolution strategies have in common: the interface, ranks, weight decay, the best so far.
 
-A strategy maximises. evolve.py and everybody else use it like this:
+A strategy maximises. Use it like this:
 
     strategy = es.make("pepg", num_params, popsize, sigma_init=0.1, weight_decay=0.0, seed=1)
     while ...:
@@ -40,8 +40,8 @@ class Strategy(abc.ABC):
     """A search distribution over P parameters, and N candidates a generation from it.
 
     A candidate's score is its return - weight_decay * mean(theta^2). Subclasses draw candidates in
-    `_sample` and learn from them in `_learn`. All arrays are float64. All chance comes from a
-    generator of the strategy's own, so that a pickle made between two generations continues bit
+    `_sample` and learn from them in `_learn`. All arrays are float64. All random numbers come
+    from the strategy's generator, so that a pickle made between two generations continues bit
     for bit.
     """
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+import anyenv_stages
 from processes import Command
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,7 +27,7 @@ MAKERS = {
     "vae": ("vae_train.py", "tf_vae"),
     "rnn": ("rnn_train.py", "tf_rnn"),
     "initial_z": ("rnn_train.py", "tf_initial_z"),
-}
+} | anyenv_stages.MAKERS
 KINDS = ("Ctrl-C", "SIGTERM", "kill -9", "kill -9 of a part")
 UNFINISHED = (".writing-*", ".*.lock")  # what no command may leave behind
 HEAVY = 6  # interruptions in a round of what takes half a minute
@@ -98,7 +99,7 @@ class Stage:
 
 
 def stages() -> list[Stage]:
-    """Those of both rooms and of estool, at sizes that take seconds."""
+    """Those of the rooms and of estool, at sizes that take seconds."""
     result = []
     for room, sizes in (
         ("carracing", ("--max_frames", "60", "--renderer", "fast")),
@@ -147,6 +148,11 @@ def stages() -> list[Stage]:
     ):
         part = flags[0].split("/")[1]
         result.append(Stage(name, ranks(2, *flags), evolved, needs, part, 2, weight, most))
+    for name, command, state, needs, processes in anyenv_stages.commands(ROOT):
+        part = "run.py" if processes > 1 else ""
+        result.append(
+            Stage(f"anyenv {name}", command, state or evolved, needs, part, processes, 2, HEAVY)
+        )
     return result
 
 

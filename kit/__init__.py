@@ -1,4 +1,4 @@
-"""What every room stands on and what is not science, in drawers.
+"""What all rooms share and what is not science, in six subpackages.
 
     command   command lines, errors, interrupts, locks, memory, ranks (MPI), progress, seeds
     files     weights, recordings, checkpoints, settings, scores: all written atomically

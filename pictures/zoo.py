@@ -15,8 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-os.environ.setdefault("MUJOCO_GL", "egl")  # draws without a screen, if told before gymnasium comes
-
 from estool import model
 from estool.policy import Controllers
 from kit.show import panels, pictures
@@ -52,6 +50,7 @@ def moments(name: str, first: int, every: int, square: tuple[int, int, int]) -> 
 
 
 def main():
+    os.environ.setdefault("MUJOCO_GL", "egl")  # draws without a screen, if told before MuJoCo comes
     strips = [
         panels.strip([[tile] for tile in moments(*what)], [title])
         for title, what in MOMENTS.items()

@@ -1,10 +1,10 @@
-"""The layers of V and its squared error, each in the form that a CPU computes fastest.
+"""The layers of V and its squared error, each in the form that is fastest on a CPU.
 
 Identical twin in the other room; test.bash compares. Reads and writes nothing. Every function is
-one of the usual layers, with its gradients; the room's test compares them with Keras'. What makes
-the difference (bench.py: V training):
+one of the usual layers, with its gradients. The room's test compares them with Keras' layers. These
+changes make the difference (study/bench.py, V training):
 
-- The gradient of a kernel is made of matrix products: oneDNN's own takes up to twice the time.
+- The gradient of a kernel is made of matrix products: oneDNN's own kernel takes longer.
 - The last convolution makes 2x2 places of 6x6, so it is one matrix product of four patches.
 - The first deconvolution sees a 1x1 map, so it is a dense layer.
 - The last deconvolution is a 3x3 convolution that makes 2x2 pixels of each; its output stays as it

@@ -1,4 +1,4 @@
-"""Is M needed, and what is each lever worth? Agents evolved alike but for one thing.
+"""Is M needed, and what is each lever worth? A table of agents that differ in one thing.
 
 Reads vae/, rnn/ and initial_z/. Evolves each agent on the real track with one V and one budget, in
 ablation/<name>/, and scores it on stock gymnasium and test seeds. An untrained M has random
@@ -64,23 +64,20 @@ PRESETS = {
 
 def parse(argv=None):
     parser = cli.parser(__doc__, PRESETS)
+    sizes = {
+        "generations": 100,
+        "population": 64,
+        "num_episode": 4,
+        "eval_steps": 25,
+        "episodes": 100,
+    }
+    folders = {"models": MODELS, "output": Path("ablation"), "max_length": MAX_STEPS}
+    variants.add_arguments(parser, **sizes, **folders)
     add = parser.add_argument
     add("--rows", choices=ROWS, nargs="+", default=DEFAULT, help="which agents")
-    add("--generations", type=cli.positive_int, default=100, help="of each agent")
-    add("--population", type=cli.positive_int, default=64, help="candidates in a generation")
-    add("--num_episode", type=cli.positive_int, default=4, help="tracks a candidate drives")
-    text = "generations from one choice of the best to the next"
-    add("--eval_steps", type=cli.positive_int, default=25, help=text)
     add("--eval_episodes", type=cli.positive_int, default=32, help="tracks that choose it, fast")
-    add("--episodes", type=cli.positive_int, default=100, help="stock tracks each is scored on")
     text = "end training rollouts without a new tile for so many steps; 0: never"
     add("--patience", type=cli.non_negative_int, default=100, help=text)
-    add("--seed", type=cli.non_negative_int, default=0, help="first test seed of the scores")
-    add("--seed_start", type=cli.non_negative_int, default=111, help="fixes the evolutions")
-    add("--max_length", type=cli.positive_int, default=MAX_STEPS, help="steps of an episode")
-    add("-n", "--num_worker", type=cli.positive_int, help="processes (default: one a core)")
-    add("--models", type=Path, default=MODELS, help="folder of V, M and first latents")
-    add("--output", type=Path, default=Path("ablation"), help="folder of the results")
     return variants.check_arguments(parser, cli.parse(parser, PRESETS, argv))
 
 

@@ -2,11 +2,11 @@
 
 Reads whatever there is of record/, tf_vae/, series/, tf_rnn/ and log/, and the shipped weights in
 vae/, rnn/ and initial_z/ where nothing has been trained here. Writes
-check/{record,V,M,dream,C}.png and check/check.json. It drives episodes of its own, with
-seeds that nothing else uses, so that all numbers are of frames that no training has seen.
+check/{record,V,M,dream,C}.png and check/check.json. It drives new episodes, with seeds that nothing
+else uses. So all numbers are of frames that no training has seen.
 
-  python -m study.check                     2 minutes on 2 cores, most of it on stock gymnasium
-  python -m study.check --agent_episodes 32       surer of the agent: 8 minutes
+  python -m study.check                        2 minutes on 2 cores, most of it on stock gymnasium
+  python -m study.check --agent_episodes 32    half the error of the agent's score: 8 minutes
 
 The exit status is 0 where all is good and 1 where a stage is poor. The last line names the one to
 mend first, for what is built on a poor stage cannot be good. A number is poor where it lies beyond
@@ -27,14 +27,15 @@ from kit.command import memory, progress, seeds
 from kit.command.errors import UserError
 from kit.command.mpi import usable_cores
 from kit.files.weights import load_controller
-from kit.judge.verdict import Report, Stage, first_file, same_file
+from kit.judge.candidates import Candidates
+from kit.judge.verdict import Report, Stage
 from kit.tensors import precision
 
 from agent import Controllers, WorldModel
 from rnn import MDNRNN
 from study import judges, measures
 from vae import VAE
-from world import INPUTS, MODELS, TEMPERATURE, Z_SIZE
+from world import INPUTS, MODELS, NAME, TEMPERATURE, Z_SIZE
 
 PRESETS = {
     "smoke": {"episodes": 2, "stock_episodes": 1, "length": 200, "frames": 60}
@@ -75,28 +76,14 @@ def parse(argv=None):
     return args
 
 
-class Files:
-    """Which V, M and C are judged: those named, else those trained here, else the shipped ones."""
-
-    def __init__(self, args):
-        shipped_vae = args.models / "vae" / "vae.json"
-        shipped_rnn = args.models / "rnn" / "rnn.json"
-        self.vae = args.vae or first_file(Path("tf_vae/vae.json"), shipped_vae)
-        if self.vae is None:
-            raise UserError(f"{shipped_vae} and tf_vae/vae.json: expected one of them, found none")
-        own_vae = not same_file(self.vae, shipped_vae)
-        # the shipped M speaks of the shipped V's latents and of no other's
-        self.rnn = args.rnn or first_file(Path("tf_rnn/rnn.json"), None if own_vae else shipped_rnn)
-        own_rnn = own_vae or not same_file(self.rnn, shipped_rnn)
-        both = shipped_vae.is_file() and shipped_rnn.is_file()
-        self.shipped_vae = shipped_vae if own_vae and both else None
-        self.shipped = (shipped_rnn, shipped_vae) if own_rnn and both else None
-        agents = sorted(Path("log").glob("carracing.*.best.json"), key=lambda p: p.stat().st_mtime)
-        # train.py evolves with the V and M of --models: its agents belong to no others
-        self.controller = args.controller or (agents[-1] if agents and not own_rnn else None)
+def candidates(args) -> Candidates:
+    """The V, M and C to judge."""
+    return Candidates(
+        args, args.models / "vae" / "vae.json", args.models / "rnn" / "rnn.json", NAME
+    )
 
 
-def make_agent(args, files: Files) -> judges.Agent | None:
+def make_agent(args, files: Candidates) -> judges.Agent | None:
     """The agent to drive; None without one, or without its M."""
     if files.controller is None or files.rnn is None:
         return None
@@ -115,7 +102,7 @@ def drive_fresh(args) -> judges.Fresh:
 
 def judge(args) -> Report:
     """Judge every stage that is there; prints as it goes."""
-    files, report = Files(args), Report(args.output)
+    files, report = candidates(args), Report(args.output)
     agent, fresh = make_agent(args, files), drive_fresh(args)
     report.add(judges.judge_record(args.record, fresh, args.output))
     drives, driven = {}, None

@@ -3,11 +3,11 @@
 Reads log/carracing.cma.*.{hist,hist_best,settings}.json. Writes <base>.curve.png beside the last.
 
   python -m study.curves log/carracing.cma.16.64
-  python -m study.curves log/second_round/carracing.cma.4.64 log/carracing.cma.16.64
+  python -m study.curves log/second_round/carracing.cma.4.64 log/carracing.cma.16.64     joined
 
 Steps are those of the candidates: without the evaluations, and without what --patience saved. The
-reference's points are those of its released log; it does not say how many steps an episode took,
-so that its steps are at most those drawn: 64 x 16 episodes of 1000 steps a generation.
+reference's points are those of its released log. It does not say how many steps an episode took. So
+its steps are at most those drawn: 64 x 16 episodes of 1000 steps a generation.
 """
 
 from kit.command import cli

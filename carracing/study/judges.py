@@ -1,4 +1,4 @@
-"""The judgements of check.py: a stage's measures, their gates, what to do, and a picture.
+"""Judge the stages for study/check.py: their measures, gates, advice and pictures.
 
 An importable module, no command.
 """
@@ -25,16 +25,16 @@ from study import measures
 from vae import VAE
 from world import KINDS, Z_SIZE
 
-# Gates; in brackets what V and M of `--preset laptop` had.
+# Gates. A V, M and C that are fit for the next stage stay inside them.
 MANY = 200  # recordings
 COLOUR = 12.0  # levels by which red, green or blue may be off; red for green is 80
-ERROR = 18.0  # V's squared error (14.1 on fast, 7.6 on stock); 80 after 250 steps of training
-ROAD = 0.75  # overlap of V's road with the real one (.83 on fast, .87 on stock)
-CAR = 10.0  # levels of 255 by which V's car is off (5.1)
-GAIN = 0.25  # nats of a latent by which M beats persistence (.35); .11 after 40 steps
-DRIFT = 0.7  # squared error of M's mean expectation, led on by itself, to the start's (.45)
+ERROR = 18.0  # V's squared error on either drawing
+ROAD = 0.75  # overlap of V's road with the real one
+CAR = 10.0  # levels of 255 by which V's car is off
+GAIN = 0.25  # nats of a latent by which M beats persistence
+DRIFT = 0.7  # squared error of M's mean expectation, led on by itself, to the start's
 ACTIVE = 0.3  # deviation of a latent that V uses
-SPREAD = 2.0  # deviation of dreamed latents to that of real ones, either way (.94)
+SPREAD = 2.0  # deviation of dreamed latents to that of real ones, either way
 LOST = 60.0  # return that the agent may lose on stock's drawing
 SOLVED = 900.0  # mean return at which the task counts as solved
 

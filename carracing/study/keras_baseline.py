@@ -1,4 +1,4 @@
-"""V and M written with plain Keras layers in float32: what bench.py measures our speed against."""
+"""V and M in plain Keras layers and float32: the baseline of study/bench.py."""
 
 from collections.abc import Callable
 

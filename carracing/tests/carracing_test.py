@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 
@@ -269,10 +270,14 @@ def test_a_second_round_goes_on_from_an_agent_and_its_weights(room, tmp_path):
     assert len(list((folder / "round2" / "record").glob("*.npz"))) == 4
     with np.load(folder / "round2" / "series" / "series.npz", allow_pickle=False) as file:
         assert len(file["mu"]) == 10
-    for name, size in sizes.items():  # a few steps of at most 5e-4 on from there
-        second = weights.load_weights(folder / "round2" / name / f"{name}.json", size)
-        moved = [np.abs(a - b).max() for a, b in zip(first[name], second, strict=True)]
-        assert max(moved) < 0.005, name
+    # A few steps of at most 5e-4 on from there. V's rate is still rising in its six steps: they
+    # are seen in its checkpoint, and not in the four decimals of its json.
+    with np.load(folder / "round2" / "tf_vae" / "checkpoint.npz", allow_pickle=False) as file:
+        second = {"vae": [file[f"array_{index}"] for index in range(len(sizes["vae"]))]}
+    second["rnn"] = weights.load_weights(folder / "round2" / "rnn" / "rnn.json", sizes["rnn"])
+    for name, least in (("vae", 1e-7), ("rnn", 1e-4)):
+        moved = [np.abs(a - b).max() for a, b in zip(first[name], second[name], strict=True)]
+        assert least < min(moved) and max(moved) < 0.005, (name, moved)  # all of it learned
     assert (folder / "round2" / AGENT).exists()
 
 
@@ -328,8 +333,16 @@ def test_pictures_of_the_game_and_of_the_dream(room, monkeypatch, capsys):
     monkeypatch.setattr(dream_model.precision, "use_threads", lambda _: None)  # too late here
     dream_model.main([AGENT, "3", *video])
     assert "steps 9" in capsys.readouterr().out
-    for name in ("a.mp4", "a.png", "b.gif", "b.png"):
-        assert (room / name).stat().st_size > 2000
+    film = imageio.imread(room / "a.mp4", plugin="FFMPEG")
+    assert film.shape == (12, 428, 1344, 3)
+    game, crop = film[:, 40:300, :576], film[:, 40:300, 600:900]
+    assert min(game.std(), crop.std()) > 10 and (game[0] != game[-1]).any()
+    film = imageio.imread(room / "b.gif", plugin="pillow", index=None)
+    assert film.shape[2:] == (560, 3) and len(film) in (2, 3)  # 9 steps at 50 a second, shown at 10
+    rows = {"a.png": 4, "b.png": 1}  # of a strip: game, crop, reconstruction, dream
+    for name, count in rows.items():
+        strip = imageio.imread(room / name)
+        assert strip.shape == (160 * count, 8 * 160, 3) and strip.std() > 5, name
 
 
 BAD = [

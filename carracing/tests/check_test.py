@@ -176,7 +176,7 @@ def test_too_short_episodes_and_no_weights_are_errors(monkeypatch, tmp_path):
     with pytest.raises(UserError, match="--length: expected at least 100"):
         check.parse(["--length", "99"])
     with pytest.raises(UserError, match=r"tf_vae/vae\.json"):
-        check.Files(check.parse([]))
+        check.candidates(check.parse([]))
 
 
 def test_newest_agent_belongs_to_the_shipped_models_only(monkeypatch, tmp_path):
@@ -184,8 +184,8 @@ def test_newest_agent_belongs_to_the_shipped_models_only(monkeypatch, tmp_path):
     for name in ("vae/vae.json", "rnn/rnn.json", "tf_vae/vae.json"):
         atomic.write_text(tmp_path / name, "1")
     atomic.write_text(tmp_path / "log" / "carracing.cma.4.64.best.json", "[]")
-    files = check.Files(check.parse([]))
+    files = check.candidates(check.parse([]))
     assert files.controller.name == "carracing.cma.4.64.best.json" and files.shipped is None
     atomic.write_text(tmp_path / "tf_vae" / "vae.json", "2")
-    files = check.Files(check.parse([]))
+    files = check.candidates(check.parse([]))
     assert files.controller is None and files.rnn is None and files.shipped_vae is not None

@@ -3,6 +3,7 @@
 import argparse
 import warnings
 
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
@@ -152,3 +153,14 @@ def test_playing_without_a_screen(dream, monkeypatch, capsys):
     assert "episode 2 length 5" in capsys.readouterr().out
     args.steps = 3
     assert play(dream(max_length=50), decode, args) == []
+
+
+def test_gymnasium_makes_the_dream_of_the_shipped_weights_by_its_name():
+    single = gymnasium.make("dream_env:CarDream-v0")
+    many = gymnasium.make_vec("dream_env:CarDream-v0", num_envs=3)
+    first, _ = single.reset(seed=8)
+    every, _ = many.reset(seed=[7, 8, 9])
+    assert first.shape == (32 + 2 * 256,) and every.shape == (3, 32 + 2 * 256)
+    np.testing.assert_array_equal(every[1], first)
+    step = many.step(np.tile(np.float32([0, 0.5, 0]), (3, 1)))
+    assert step[1].tolist() == [0, 0, 0] and not step[2].any() and not step[3].any()

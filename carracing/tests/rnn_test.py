@@ -256,7 +256,7 @@ def test_continued_training_of_m_equals_an_uninterrupted_one(series, tmp_path):
             loss = training.advance(chunk)
             training.position = position
         training.save()
-        return training, float(loss)
+        return training, loss.numpy().tolist()
 
     whole, last = train("whole", 8)
     train("halved", 4)

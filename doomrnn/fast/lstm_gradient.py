@@ -1,10 +1,12 @@
-"""The loss of M and its gradient, written out by hand: twice the speed of Keras' layers.
+"""The loss of M and its gradient, written out by hand: faster than Keras' layers (study/bench.py).
 
-An importable module, no command; rnn_train.py uses it, rnn_test.py checks it against automatic
-differentiation. The whole sequence is unrolled. What makes it fast: all products of the inputs in
-one matrix product, all products for the weights' gradients in one at the end, everything between
-compiled into single passes by XLA, the mixture's gradient in closed form, and one part of the
-batch for each core. Shapes: T steps, B rows of a part, Z latents, H cells, K mixtures, N = T * B.
+An importable module, no command; rnn_train.py uses it, and tests/rnn_test.py checks it against
+automatic differentiation. The whole sequence is unrolled. Four things make it fast. All inputs go
+through one matrix product, and all weights' gradients through one at the end. XLA compiles what
+lies between into single passes. The mixture's gradient has a closed form. Each core gets a part of
+the batch.
+
+Shapes: T steps, B rows of a part, Z latents, H cells, K mixtures, N = T * B.
 """
 
 from typing import NamedTuple

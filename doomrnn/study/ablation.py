@@ -47,26 +47,23 @@ PRESETS = {
 
 def parse(argv=None):
     parser = cli.parser(__doc__, PRESETS)
+    sizes = {
+        "generations": 24,
+        "population": 64,
+        "num_episode": 1,
+        "eval_steps": 12,
+        "episodes": 300,
+    }
+    folders = {"models": MODELS, "output": Path("ablation"), "max_length": MAX_STEPS}
+    variants.add_arguments(parser, **sizes, **folders)
     add = parser.add_argument
     add("--rows", choices=ROWS, nargs="+", default=list(ROWS), help="which agents")
-    add("--generations", type=cli.positive_int, default=24, help="of each agent")
     text = "principal components that a linear agent is searched along, 0: all weights"
     add("--components", type=cli.non_negative_int, default=32, help=text)
-    add("--population", type=cli.positive_int, default=64, help="candidates in a generation")
-    add("--num_episode", type=cli.positive_int, default=1, help="games a candidate plays")
     add("--sigma_init", type=cli.positive_float, default=0.2, help="step size at the start")
     text = "generations whose means are averaged into an agent"
     add("--average", type=cli.positive_int, default=5, help=text)
-    text = "generations from one choice of the best to the next"
-    add("--eval_steps", type=cli.positive_int, default=12, help=text)
     add("--eval_episodes", type=cli.positive_int, default=100, help="games that choose it")
-    add("--episodes", type=cli.positive_int, default=300, help="that each is scored on")
-    add("--seed", type=cli.non_negative_int, default=0, help="first test seed of the scores")
-    add("--seed_start", type=cli.non_negative_int, default=111, help="fixes the evolutions")
-    add("--max_length", type=cli.positive_int, default=MAX_STEPS, help="steps of an episode")
-    add("-n", "--num_worker", type=cli.positive_int, help="processes (default: one a core)")
-    add("--models", type=Path, default=MODELS, help="folder of V, M and first latents")
-    add("--output", type=Path, default=Path("ablation"), help="folder of the results")
     return variants.check_arguments(parser, cli.parse(parser, PRESETS, argv))
 
 

@@ -1,5 +1,4 @@
-"""What the room's speed is made of, measured in one run: `python -m study.bench [--json]`, a
-minute.
+"""Benchmark the room in one run: `python -m study.bench [--json]`, a minute.
 
 Reads and writes nothing; the weights are random. Ratios are between things timed in turns, so they
 hold on a busy machine; rates hold for the machine they were measured on.
@@ -24,7 +23,7 @@ import numpy as np
 
 from estool.es import CMAES
 from kit.batches.rollout import run_parallel, run_rollouts
-from kit.command import mpi
+from kit.command import launch
 from kit.command.mpi import usable_cores
 from kit.files.weights import save_initial_z
 from kit.judge import timing
@@ -284,7 +283,7 @@ def rank_rows(model: WorldModel) -> list[Row]:
         for count in (1, 2):
             command = f"train.py -n {count} --models {folder} --directory {folder}/{count} "
             command += "--population 32 --generations 4 --max_length 100"
-            environment = os.environ | dict.fromkeys(mpi.THREADS, "1")
+            environment = os.environ | dict.fromkeys(launch.THREADS, "1")
             output = subprocess.run(
                 [sys.executable, *command.split()],
                 env=environment, check=True, capture_output=True, text=True,

@@ -2,8 +2,8 @@
 
 Reads whatever there is of record/, tf_vae/, series/, tf_rnn/ and log/, and the shipped weights in
 tf_models/ where nothing has been trained here. Writes check/{record,V,M,dream,C}.png and
-check/check.json. It plays episodes of its own, with seeds that nothing else uses, so that all
-numbers are of frames that no training has seen.
+check/check.json. It plays new episodes, with seeds that nothing else uses. So all numbers are of
+frames that no training has seen.
 
   python -m study.check                     2 minutes on 2 cores
   python -m study.check --episodes 400      with half the error
@@ -25,14 +25,15 @@ from kit.command import memory, progress, seeds
 from kit.command.errors import UserError
 from kit.command.mpi import usable_cores
 from kit.files.weights import load_controller, load_initial_z
-from kit.judge.verdict import Report, Stage, first_file, same_file
+from kit.judge.candidates import Candidates, first_file
+from kit.judge.verdict import Report, Stage
 from kit.tensors import precision
 
 from agent import Controllers, WorldModel
 from rnn import MDNRNN
 from study import judges, measures
 from vae import VAE
-from world import INPUTS, MODELS, TEMPERATURE, Z_SIZE
+from world import INPUTS, MODELS, NAME, TEMPERATURE, Z_SIZE
 
 MEAN_FRAMES = 300  # about, of an episode
 PRESETS = {"smoke": {"episodes": 12, "agent_episodes": 4, "frames": 200}, "laptop": {}}
@@ -60,34 +61,18 @@ def parse(argv=None):
     return args
 
 
-class Files:
-    """Which V, M and C are judged: those named, else those trained here, else the shipped ones."""
-
-    def __init__(self, args):
-        shipped_vae, shipped_rnn = args.models / "vae.json", args.models / "rnn.json"
-        self.vae = args.vae or first_file(Path("tf_vae/vae.json"), shipped_vae)
-        if self.vae is None:
-            raise UserError(f"{shipped_vae} and tf_vae/vae.json: expected one of them, found none")
-        own_vae = not same_file(self.vae, shipped_vae)
-        # the shipped M speaks of the shipped V's latents and of no other's
-        self.rnn = args.rnn or first_file(Path("tf_rnn/rnn.json"), None if own_vae else shipped_rnn)
-        own_rnn = own_vae or not same_file(self.rnn, shipped_rnn)
-        both = shipped_vae.is_file() and shipped_rnn.is_file()
-        self.shipped_vae = shipped_vae if own_vae and both else None
-        self.shipped = (shipped_rnn, shipped_vae) if own_rnn and both else None
-        shipped_z = args.models / "initial_z.json"
-        own_z = Path("tf_initial_z/initial_z.json")
-        self.initial_z = first_file(own_z if own_rnn else None, shipped_z)
-        agents = sorted(Path("log").glob("doomrnn.*.best.json"), key=lambda p: p.stat().st_mtime)
-        # train.py evolves in the dream of --models: its agents belong to no other V and M
-        self.controller = args.controller or (agents[-1] if agents and not own_rnn else None)
+def candidates(args) -> Candidates:
+    """The V, M and C to judge."""
+    return Candidates(args, args.models / "vae.json", args.models / "rnn.json", NAME)
 
 
-def judge_agent(args, files: Files, lengths) -> list[Stage]:
+def judge_agent(args, files: Candidates, lengths) -> list[Stage]:
     """The dream and C."""
-    if files.initial_z is None:
+    own = Path("tf_initial_z/initial_z.json") if files.own_rnn else None
+    initial_z = first_file(own, args.models / "initial_z.json")
+    if initial_z is None:
         raise UserError(f"{args.models / 'initial_z.json'}: expected first latents, found nothing")
-    first = load_initial_z(files.initial_z, Z_SIZE)
+    first = load_initial_z(initial_z, Z_SIZE)
     model = WorldModel(VAE(Z_SIZE).load(files.vae), MDNRNN().load(files.rnn), first)
     agent = None
     if files.controller:
@@ -103,7 +88,7 @@ def judge_agent(args, files: Files, lengths) -> list[Stage]:
 
 def judge(args) -> Report:
     """Judge every stage that is there; prints as it goes."""
-    files, report = Files(args), Report(args.output)
+    files, report = candidates(args), Report(args.output)
     with progress.bar(args.episodes, "episodes", "playing") as bar:
         fresh = measures.record(args.episodes, bar.update)
     report.add(judges.judge_record(args.record, fresh, args.output))

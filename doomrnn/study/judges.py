@@ -1,4 +1,4 @@
-"""The judgements of check.py: a stage's measures, their gates, what to do, and a picture.
+"""Judge the stages for study/check.py: their measures, gates, advice and pictures.
 
 An importable module, no command.
 """
@@ -26,18 +26,18 @@ from study import measures
 from vae import VAE
 from world import MAX_STEPS, Z_SIZE, discretise
 
-# Gates; in brackets what the shipped weights have in `python check.py`.
+# Gates. A V, M and C that are fit for the next stage stay inside them.
 MANY = 1_000  # recordings: of fewer, M learns the deaths by heart
 LENGTH = 1.2  # recorded to present length of an episode, either way
 COLOUR = 4.0  # levels by which red, green or blue may be off; red for blue is 10
-ERROR = 16.0  # V's squared error (11.3); 44 after 300 steps of training
-DRAWN = 0.7  # share of the fireballs that V draws (.89); 0 after 300 steps
-GAIN = 0.35  # nats of a latent by which M beats persistence (.467); .23 after 60 steps of training
-RECALL = 0.8  # share of the deaths that M foresees at their frame (.79)
-FALSE = 4.0  # alarms in 1000 steps that no death follows (2.6)
-KIND = 1.5  # dream to game survival, at most (1.12 for the agent)
-HARD = 0.5  # and at least (.60 for the recorded player); a high temperature makes dreams hard
-SOLVED = 750.0  # mean steps at which the game counts as solved (881)
+ERROR = 16.0  # V's squared error
+DRAWN = 0.7  # share of the fireballs that V draws
+GAIN = 0.35  # nats of a latent by which M beats persistence
+RECALL = 0.8  # share of the deaths that M foresees at their frame
+FALSE = 4.0  # alarms in 1000 steps that no death follows
+KIND = 1.5  # dream to game survival, at most
+HARD = 0.5  # and at least; a high temperature makes dreams hard
+SOLVED = 750.0  # mean steps at which the game counts as solved
 
 
 def judge_record(folder: Path, fresh: measures.Episodes, output: Path) -> Stage:

@@ -1,4 +1,4 @@
-"""What check.py measures: V, M, the dream and the agent on episodes that no training has seen.
+"""Measures for study/check.py: V, M, the dream and the agent on episodes no training has seen.
 
 An importable module, no command. Shapes: E episodes, T frames of one, B frames, Z latents.
 """

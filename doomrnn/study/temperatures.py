@@ -1,9 +1,9 @@
 """The temperature table: agents evolved in dreams of different temperatures, in dream and game.
 
-Reads tf_models/. Trains an agent a temperature in temperatures/tau-<t>/: a first one, the advantage
-of that with advantage.py, and the agent itself, searched along both. Generations are chosen in the
-dream alone, as the paper's agents knew nothing else. Scores the agent in the dream that it was
-evolved in and in the real game, on test seeds. Writes temperatures/table.md, results.json and
+Reads tf_models/. Trains an agent for each temperature in temperatures/tau-<t>/. First comes a first
+agent, then its advantage (advantage.py), then the agent itself, searched along both. Generations
+are chosen in the dream alone, as in the paper. Scores the agent in that dream and in the real game,
+on test seeds. Writes temperatures/table.md, results.json and
 cheating.png: the agent of the lowest temperature, in its dream and in the game.
 
   python -m study.temperatures --preset laptop            six agents, 40 and 60 generations each
@@ -52,30 +52,27 @@ PRESETS = {
 
 def parse(argv=None):
     parser = cli.parser(__doc__, PRESETS)
+    sizes = {
+        "generations": 60,
+        "population": 128,
+        "num_episode": 2,
+        "eval_steps": 20,
+        "episodes": 300,
+    }
+    folders = {"models": MODELS, "output": Path("temperatures"), "max_length": MAX_STEPS}
+    variants.add_arguments(parser, **sizes, **folders)
     add = parser.add_argument
     default = [0.1, 0.5, 1.0, 1.15, 1.25, 1.3]
     text = "of the dreams, an agent each"
     add("--temperatures", type=cli.positive_float, nargs="+", default=default, help=text)
-    add("--generations", type=cli.positive_int, default=60, help="of each agent")
     add("--first", type=cli.positive_int, default=40, help="generations of the agent before it")
     add("--pushed", type=cli.positive_int, default=9_000, help="dreams that show the advantage")
     text = "principal components that an agent is searched along, beside the first agent and its "
     text += "advantage; 0: all weights, from the first agent on"
     add("--components", type=cli.non_negative_int, default=32, help=text)
-    add("--population", type=cli.positive_int, default=128, help="candidates in a generation")
-    add("--num_episode", type=cli.positive_int, default=2, help="dreams of a candidate")
     add("--sigma_init", type=cli.positive_float, default=0.2, help="step size at the start")
     text = "generations whose means are averaged into an agent"
     add("--average", type=cli.positive_int, default=10, help=text)
-    text = "generations from one choice of the best to the next"
-    add("--eval_steps", type=cli.positive_int, default=20, help=text)
-    add("--episodes", type=cli.positive_int, default=300, help="that each is scored on")
-    add("--seed", type=cli.non_negative_int, default=0, help="first test seed of the scores")
-    add("--seed_start", type=cli.non_negative_int, default=111, help="fixes the evolutions")
-    add("--max_length", type=cli.positive_int, default=MAX_STEPS, help="steps of an episode")
-    add("-n", "--num_worker", type=cli.positive_int, help="processes (default: one a core)")
-    add("--models", type=Path, default=MODELS, help="folder of V, M and first latents")
-    add("--output", type=Path, default=Path("temperatures"), help="folder of the results")
     return variants.check_arguments(
         parser, cli.parse(parser, PRESETS, argv), ("generations", "first")
     )

@@ -1,7 +1,7 @@
-"""Draw where an agent walks in the real game and where it dies, above the player that sees nothing.
+"""Draw where an agent walks in the real game and where it dies, above the blind player.
 
-Reads tf_models/ and a controller; writes walk.png. Of each episode, a line: steps from left to
-right, from wall to wall upwards, a cross where it died.
+Reads tf_models/ and a controller; writes walk.png. Each episode is a line: steps run from left to
+right, the way from wall to wall runs upwards, a cross is a death.
 
   python -m study.walk log/doomrnn.cma.16.64.best.json [seed]
 """
@@ -14,6 +14,7 @@ if __name__ == "__main__":
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from kit.batches.rollout import run_rollouts
 from kit.command import seeds
@@ -66,12 +67,8 @@ def positions(game: DoomReal, seed: int, actions: list[float]) -> np.ndarray:
 
 def draw(path: Path, players: dict[str, list[np.ndarray]]) -> None:
     """A panel a player, of its episodes' positions."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(len(players), 1, figsize=(12, 2.6 * len(players)), sharex=True)
+    figure = Figure(figsize=(12, 2.6 * len(players)))
+    axes = figure.subplots(len(players), 1, sharex=True)
     for axis, (name, walks) in zip(axes, players.items(), strict=True):
         for walk in walks:
             (line,) = axis.plot(walk, linewidth=1)

@@ -181,4 +181,4 @@ def test_recorded_player_is_that_of_the_recordings():
 def test_no_weights_at_all_is_an_error(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"tf_vae/vae\.json"):
-        check.Files(check.parse(["--models", "nothing"]))
+        check.candidates(check.parse(["--models", "nothing"]))

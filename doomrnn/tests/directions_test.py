@@ -71,9 +71,27 @@ def test_an_agents_play_counts_where_there_is_one(dream, monkeypatch):
 
 def test_train_finds_them_in_the_real_game(monkeypatch):
     monkeypatch.setattr(directions, "EPISODES", 3)
-    args = train.parse(["--preset", "smoke", "--components", "4", "--models", str(MODELS)])
+    flags = ["--preset", "smoke", "--components", "4", "--models", str(MODELS)]
+    args = train.parse(flags)
+    met, run = [], directions.run_rollouts
+
+    def watched(world, act, seeds, **options):
+        def remember(observation, rows):
+            met.append(observation.copy())
+            return act(observation, rows)
+
+        return run(world, remember, seeds, **options)
+
+    monkeypatch.setattr(directions, "run_rollouts", watched)
     found = train.find_directions(args)
-    assert found.shape == (1088, 4) and np.isfinite(found).all()
+    seen = np.concatenate(met)
+    assert found.shape == (1088, 4) and seen[:, :64].std() > 0.3  # V's latents of real frames
+    answers = seen @ found  # each answers with a mean square of 1 to what was met in the game
+    np.testing.assert_allclose(np.mean(answers**2, axis=0), 1, rtol=0.1)
+    overlap = answers.T @ answers / len(seen) - np.eye(4)  # and no two answer alike
+    assert np.abs(overlap).max() < 0.15
+    other = train.find_directions(train.parse([*flags, "--seed_start", "5"]))
+    assert np.abs(other - found).max() > 1e-3
 
 
 def test_a_controller_of_zeros_is_no_direction(dream):

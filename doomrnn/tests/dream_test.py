@@ -5,6 +5,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
@@ -141,3 +142,14 @@ def test_a_missing_model_is_one_sentence(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, cwd=script.parent)
     assert result.returncode == 2
     assert "no.json" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_gymnasium_makes_the_dream_of_the_shipped_weights_by_its_name():
+    single = gymnasium.make("doomrnn:DoomDream-v0", temperature=1.0)
+    many = gymnasium.make_vec("doomrnn:DoomDream-v0", num_envs=3)
+    first, _ = single.reset(seed=8)
+    every, _ = many.reset(seed=[7, 8, 9])
+    assert first.shape == (64 + 2 * 512,) and every.shape == (3, 64 + 2 * 512)
+    np.testing.assert_array_equal(every[1], first)
+    step = many.step(np.zeros((3, 1), np.float32))
+    assert step[1].tolist() == [1, 1, 1] and step[4]["death_logit"].shape == (3,)

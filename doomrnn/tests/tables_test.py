@@ -125,7 +125,7 @@ def test_training_in_the_game_plays_the_game(monkeypatch):
         played.append(type(world).__name__)
         return np.zeros(1), np.ones(1)
 
-    monkeypatch.setattr(model, "simulate", simulate)
+    monkeypatch.setattr(agent, "simulate", simulate)
     rollouts, size = train.make_rollouts(args)
     rollouts(np.zeros((1, size)), np.array([5]), -1, False)
     rollouts(np.zeros((1, size)), np.array([5]), -1, True)

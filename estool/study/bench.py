@@ -1,4 +1,4 @@
-"""What estool's speed is made of, and what its strategies reach beside others'.
+"""Benchmark estool's speed, and compare its strategies with other libraries'.
 
   python -m estool.study.bench [--json]     speed: ask + tell, episodes; about a minute
   python -m estool.study.bench --functions  what each strategy reaches on two functions, seconds

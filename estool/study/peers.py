@@ -1,4 +1,4 @@
-"""Other libraries' strategies on the same functions, and their updates beside ours: bench.py.
+"""Other libraries' strategies on the same functions, and their updates beside ours, for bench.py.
 
 An importable module, no command. evosax minimises in float32.
 """

@@ -1,12 +1,12 @@
-"""How the loop scales: a generation whose episodes only sleep, so that one machine can hold many
-ranks, and what is left is the loop's own time.
+"""Measure how the loop scales with ranks. Episodes only sleep, so that one machine can hold many
+ranks, and the loop's time remains.
 
   python -m estool.study.scaling -n 16                        16 ranks, 100 ms an episode
   mpirun -hosts a,b -n 128 python -m estool.study.scaling     over a network
 
-Prints one line: ranks, seconds a generation beside what the sleep alone takes, the processor time
-that rank 0 and the others need for it, of rank 0's the strategy's ask and tell, and the bytes that
-travel. Processor time holds on a busy machine too, where seconds do not.
+Prints one line: the ranks, seconds a generation and of them asleep, the bytes to each rank and from
+all of them, and the processor time of ask and tell, of rank 0 in all and of another rank. Seconds
+depend on what else the machine does. Processor time does not.
 """
 
 from kit.command import cli

@@ -1,9 +1,9 @@
-"""Trainings that differ in a few flags: train each, score each, and lay the scores side by side.
+"""Trainings that differ in a few flags: train each, score each, and write one table.
 
-An importable module, no command; the rooms' tables (ablation.py, temperatures.py) are made by it.
-Every variant has a folder of its own with all that train.py leaves. Started again it goes on: a
-training from its checkpoint, and nothing is scored twice unless its agent has changed. With more
-generations a table is carried further.
+An importable module, no command; the rooms' study/ablation.py and temperatures.py use it. Every
+variant has a separate folder with all that train.py writes. Started again, a training goes on from
+its checkpoint. Nothing is scored twice unless its agent has changed. With more generations a table
+is continued.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from estool import history
-from kit.command import interrupts
+from kit.command import cli, interrupts
 from kit.command.errors import UserError
 from kit.files.atomic import read_json, write_json, write_text
 
@@ -62,6 +62,23 @@ class Place:
             raise KeyboardInterrupt
         if status:
             raise UserError(f"{script} ended with status {status}, see above")
+
+
+def add_arguments(parser: argparse.ArgumentParser, **defaults) -> None:
+    """Add the flags of a table of trainings, with `defaults` for those that have none here."""
+    add, count = parser.add_argument, cli.positive_int
+    add("--generations", type=count, help="of each agent")
+    add("--population", type=count, help="candidates in a generation")
+    add("--num_episode", type=count, help="episodes that a candidate plays in a generation")
+    add("--eval_steps", type=count, help="generations from one choice of the best to the next")
+    add("--episodes", type=count, help="test episodes that each agent is scored on")
+    add("--seed", type=cli.non_negative_int, default=0, help="first test seed of the scores")
+    add("--seed_start", type=cli.non_negative_int, default=111, help="fixes the evolutions")
+    add("--max_length", type=count, help="steps of an episode")
+    add("-n", "--num_worker", type=count, help="processes (default: one a core)")
+    add("--models", type=Path, help="folder of V, M and first latents")
+    add("--output", type=Path, help="folder of the results")
+    parser.set_defaults(**defaults)
 
 
 def check_arguments(

@@ -317,6 +317,26 @@ def test_a_torn_history_is_refused_by_name(tmp_path, suffix, text):
         plot.learning_curves(base)
 
 
+def test_a_run_goes_on_only_with_the_weights_it_began_with(tmp_path):
+    weights = {"vae": tmp_path / "vae.json"}
+    settings = tmp_path / f"{BASE}.settings.json"
+
+    def go_on(generations, *more, given=weights):
+        args = toy_arguments(tmp_path, generations, *more)
+        evolve.run(args, mpi.Ranks(), "toy", 5, toy.make_rollouts(0, None), weights=given)
+        return json.loads(settings.read_text())
+
+    weights["vae"].write_text("first")
+    assert "evolved_with" not in go_on(1, given=None)  # as an earlier version has begun it
+    first = go_on(2)["evolved_with"]
+    weights["vae"].write_text("second")
+    with pytest.raises(UserError, match=rf"began with another {weights['vae']}: .* --restart"):
+        go_on(3)
+    assert json.loads(settings.read_text())["evolved_with"] == first
+    assert go_on(1, "--restart")["evolved_with"] != first
+    go_on(2)
+
+
 def test_a_return_that_is_nan_stops_the_run(tmp_path):
     args = toy_arguments(tmp_path, 0)
     with pytest.raises(UserError, match="NaN"):

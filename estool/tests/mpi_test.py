@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from estool import history
-from kit.command import mpi
+from kit.command import launch, mpi
 from kit.command.errors import UserError
 
 TOY = Path(__file__).parents[1] / "study" / "toy.py"
@@ -22,7 +22,7 @@ MPIRUN = str(Path(sys.executable).with_name("mpirun"))
 
 def environment(**values):
     """The environment without the thread counts that test.bash sets."""
-    kept = {key: value for key, value in os.environ.items() if key not in mpi.THREADS}
+    kept = {key: value for key, value in os.environ.items() if key not in launch.THREADS}
     return kept | values
 
 
@@ -143,21 +143,47 @@ def test_one_rank_loads_no_mpi(tmp_path):
 
 
 def test_ranks_share_the_cores(monkeypatch):
-    monkeypatch.setattr(mpi, "usable_cores", lambda: 8)
-    for name in mpi.THREADS:
+    monkeypatch.setattr(launch, "usable_cores", lambda: 8)
+    for name in launch.THREADS:
         monkeypatch.delenv(name, raising=False)
-    assert {mpi._with_threads(3)[name] for name in mpi.THREADS} == {"2"}
-    assert mpi._with_threads(100)["OMP_NUM_THREADS"] == "1"
+    assert {launch._with_threads(3)[name] for name in launch.THREADS} == {"2"}
+    assert launch._with_threads(100)["OMP_NUM_THREADS"] == "1"
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    assert mpi._with_threads(3)["OMP_NUM_THREADS"] == "5"
+    assert launch._with_threads(3)["OMP_NUM_THREADS"] == "5"
 
 
 def test_no_mpirun_is_a_sentence(monkeypatch):
-    monkeypatch.setattr(mpi.shutil, "which", lambda *_, **__: None)
-    for name in mpi.RANK_VARIABLES:
+    monkeypatch.setattr(launch.shutil, "which", lambda *_, **__: None)
+    for name in launch.RANK_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(UserError, match="-n 2 needs mpirun"), mpi.ranks(2):
         pass
+
+
+@pytest.mark.parametrize("ranks", ["1", "2"])
+def test_a_reader_that_has_seen_enough_ends_it_without_a_word(tmp_path, ranks):
+    """As in `train.py | head -1`."""
+    with subprocess.Popen(
+        command(tmp_path, "-n", ranks),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    ) as process:
+        assert process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (141, "")
+
+
+def test_closed_streams_are_no_fault(tmp_path):
+    """As in `train.py <&- >&- 2>&-`; no file may get their numbers either."""
+    ends = ("--generations", "2", "-n", "2")
+    line = subprocess.list2cmdline(command(tmp_path, *ends))
+    done = subprocess.run(["sh", "-c", f"exec {line} <&- >&- 2>&-"], env=environment())
+    assert done.returncode == 0
+    rows = history.load_history(tmp_path / "log/toy.cma.3.6.hist.json")
+    assert len(rows) == 2
 
 
 def test_shares_are_every_job_once():

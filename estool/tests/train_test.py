@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from estool import agents, games, history, model, train
-from kit.command import mpi
+from kit.command import launch
 from kit.command.errors import UserError
 from kit.files.weights import load_controller, save_controller
 
@@ -25,7 +25,7 @@ def tiny(folder, *more, game="cartpole_swingup", optimizer="pepg"):
 
 
 def start(*command):
-    kept = {key: value for key, value in os.environ.items() if key not in mpi.THREADS}
+    kept = {key: value for key, value in os.environ.items() if key not in launch.THREADS}
     command = [sys.executable, *map(str, command)]
     return subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=100, env=kept)
 

@@ -1,9 +1,9 @@
 """A dream as gymnasium environments, a batch or a single one, for any agent library.
 
-A dream is a world of rollout.py (`start`, `step`, `keep`, `observation`) that also has
+A dream is a world of kit/batches/rollout.py (`start`, `step`, `keep`, `observation`) that also has
 
   terminated     bool (B,), of the last step: the episode's own end, not the clock's
-  info()         arrays (B,) that are told of the last step, by their names; {} where there are none
+  info()         arrays (B,) about the last step, by name; {} where there are none
 
 Row i of the batch is the single environment with the same seed, bit for bit, over all its episodes.
 """
@@ -26,18 +26,30 @@ def observation_space(dream) -> gymnasium.spaces.Box:
 class DreamVectorEnv(VectorEnv):
     """A dream as a gymnasium vector environment of `num_envs` rows.
 
-    Autoreset is NEXT_STEP: the step after a row's end ignores its action, rewards 0, and returns
-    the first observation of a new episode. `keep` shrinks the environment to the rows named.
+    Autoreset is gymnasium's default NEXT_STEP: the step after a row's end ignores its action,
+    rewards 0, and returns the first observation of a new episode. With SAME_STEP, which
+    stable-baselines3 expects (sb3.py), the step that ends a row returns that already, and what the
+    row saw last is in the infos `final_obs`, an object array (B,) with None for rows that go on.
+    `keep` shrinks the environment to the rows named.
     """
 
-    def __init__(self, dream, num_envs: int, action_space: gymnasium.Space):
-        """`action_space`: of one row."""
-        self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_modes": []}
+    def __init__(
+        self,
+        dream,
+        num_envs: int,
+        action_space: gymnasium.Space,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+    ):
+        """`action_space`: of one row. Raises ValueError for another mode."""
+        self._mode = AutoresetMode(autoreset_mode)
+        if self._mode == AutoresetMode.DISABLED:
+            raise ValueError("a dream resets its rows by itself: NEXT_STEP or SAME_STEP")
+        self.metadata = {"autoreset_mode": self._mode, "render_modes": []}
         self._dream, self.num_envs = dream, num_envs
         self.single_observation_space = observation_space(dream)
         self.single_action_space = action_space
         self._ended = np.zeros(num_envs, bool)
-        # Each row has a generator of its own for the seeds of its later episodes.
+        # Each row has a separate generator for the seeds of its later episodes.
         self._generators = [np.random.default_rng() for _ in range(num_envs)]
         self._set_spaces()
 
@@ -77,15 +89,25 @@ class DreamVectorEnv(VectorEnv):
         reward, done = dream.step(actions)
         terminated = dream.terminated & ~over
         truncated = done & ~dream.terminated & ~over
-        if over.any():
-            ended = np.flatnonzero(over)
-            dream.start(np.array([self._draw(row) for row in ended], np.int64))
+        info, reward = dream.info(), reward.astype(np.float64) * ~over
+        self._ended = terminated | truncated
+        if self._mode == AutoresetMode.SAME_STEP:
+            over, self._ended = self._ended, np.zeros(self.num_envs, bool)
+            if over.any():
+                info["final_obs"] = np.full(self.num_envs, None, object)
+                for row in np.flatnonzero(over):
+                    info["final_obs"][row] = dream.observation[row].copy()
+                info["_final_obs"] = over
+        self._begin_anew(np.flatnonzero(over))
+        return dream.observation.copy(), reward, terminated, truncated, info
+
+    def _begin_anew(self, ended: np.ndarray) -> None:
+        """A new episode in each of the rows `ended`."""
+        if len(ended):
+            self._dream.start(np.array([self._draw(row) for row in ended], np.int64))
             rows = np.arange(self.num_envs)
             rows[ended] = self.num_envs + np.arange(len(ended))
-            dream.keep(rows)
-        self._ended = terminated | truncated
-        reward = reward.astype(np.float64) * ~over
-        return dream.observation.copy(), reward, terminated, truncated, dream.info()
+            self._dream.keep(rows)
 
     def keep(self, rows: np.ndarray) -> None:
         """Row i becomes what was row `rows[i]`, int64 (n <= B,); the environment has n rows."""

@@ -1,4 +1,4 @@
-"""Episodes of a gymnasium environment in lockstep, as the `world` of rollout.py."""
+"""Episodes of a gymnasium environment in lockstep, as the `world` of kit/batches/rollout.py."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,10 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
+from kit.batches import checked
 from kit.command import interrupts
+
+LONG = 10_000  # steps of an episode that may have no end
 
 
 class LockstepEnv(SyncVectorEnv):
@@ -15,13 +18,18 @@ class LockstepEnv(SyncVectorEnv):
     `running`, bool (num_envs,), says whose episode goes on; only those are stepped, so that an
     episode that lasts long does not pay for those that have ended. The others have reward 0.
     Infos are not collected: nothing here reads them.
+
+    long: called once, with the environment's name, when an episode has lasted LONG steps
     """
+
+    long: Callable[[str], object] | None = None
 
     def __init__(self, env_fns: Sequence[Callable[[], gymnasium.Env]]):
         super().__init__(env_fns, autoreset_mode=AutoresetMode.DISABLED)
         self.running = np.zeros(self.num_envs, bool)
         space = self.single_observation_space
         self._seen = np.zeros((self.num_envs, *space.shape), space.dtype)
+        self._lasted = np.zeros(self.num_envs, np.int64)  # steps of each episode
 
     def reset(self, *, seed=None, options=None):
         """`options["reset_mask"]`, bool (num_envs,): reset only these, with their `seed`s."""
@@ -30,7 +38,9 @@ class LockstepEnv(SyncVectorEnv):
         with interrupts.postponed():
             for row in np.flatnonzero(mask):
                 self._seen[row] = self.envs[row].reset(seed=given[row])[0]
+        checked.finite(self.envs[0], self._seen)
         self.running |= mask
+        self._lasted[mask] = 0
         return self._seen, {}
 
     def step(self, actions):
@@ -40,12 +50,17 @@ class LockstepEnv(SyncVectorEnv):
             for row in np.flatnonzero(self.running):
                 result = self.envs[row].step(actions[row])
                 self._seen[row], reward[row], terminated[row], truncated[row], _ = result
+        checked.finite(self.envs[0], self._seen)
+        self._lasted += self.running
+        if self.long and self._lasted.max() >= LONG:
+            self.long(checked.name(self.envs[0]))
+            self.long = None
         self.running &= ~(terminated | truncated)
         return self._seen, reward, terminated, truncated, {}
 
 
 class GymWorld:
-    """Rows of a vector environment that has `running`: the `world` of rollout.py.
+    """Rows of a vector environment that has `running`: the `world` of kit/batches/rollout.py.
 
     With `time_factor` above 0 the observation ends in the number of steps made divided by it.
     """

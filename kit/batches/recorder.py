@@ -1,4 +1,4 @@
-"""What an agent sees and does, kept while it plays: a world of rollout.py around another one.
+"""Record what an agent sees and does: a world (see rollout.py) around another world.
 
 An importable module, no command. The rooms' extract.py records agents with it.
 """
@@ -11,7 +11,7 @@ import numpy as np
 class Recorder:
     """Plays as `world` does and hands every episode to `save` as its row leaves.
 
-    world: as rollout.py says, with `frames` uint8 (B, 64, 64, 3), what its rows see now.
+    world: as in rollout.py, with `frames` uint8 (B, 64, 64, 3), what its rows see now.
     save(seed, frames uint8 (T, 64, 64, 3), actions float16 (T, ...)): each frame before its action.
     endless: record on after the world's own end, until the caller's limit.
     """

@@ -7,7 +7,7 @@ An importable module, no command. A `world` is a batch of episodes of one enviro
   world.step(actions)       advance every row: reward float (B,), done bool (B,)
   world.keep(rows)          row i becomes what was row rows[i], int64 (n <= B,); the others leave
 
-Every row's chance comes from its own seed, so a rollout does not depend on its company.
+A row's random numbers come from its seed, so a rollout does not depend on the other rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -67,9 +67,9 @@ def run_rollouts(
 
 
 def run_parallel(worlds: Sequence, act, seeds, **options) -> tuple[np.ndarray, np.ndarray]:
-    """`run_rollouts` with the pairs shared out over `worlds`, each in a thread of its own.
+    """`run_rollouts` with the pairs shared out over `worlds`, each in a separate thread.
 
-    For one process with several cores: numpy and TensorFlow let go of the interpreter while they
+    For one process with several cores: numpy and TensorFlow release the interpreter while they
     compute. `act` is called from all threads at once. Results do not depend on how many there are.
     """
     seeds = np.asarray(seeds)

@@ -1,6 +1,6 @@
-"""What rows that come and go need: a generator of noise for each, and moving them together.
+"""Helpers for rows that come and go: a noise generator for each, and moving them together.
 
-An importable module, no command. The worlds of rollout.py are built with it.
+An importable module, no command. The rooms' worlds are built with it.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ NOISE_BLOCK = 32  # steps of noise drawn at once for a row
 
 
 class RowNoise:
-    """A generator for every row, seeded by itself, so that rows do not depend on their company.
+    """A generator for every row with a separate seed, so that rows do not depend on each other.
 
     Each step takes `uniforms` and `normals` float32 numbers a row, drawn in blocks of steps.
     """

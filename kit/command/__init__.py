@@ -1,1 +1,1 @@
-"""Command lines: how a command is asked, warned, interrupted, split over processes and watched."""
+"""Commands: flags, errors, interrupts, locks, memory, processes, progress, seeds."""

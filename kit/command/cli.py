@@ -25,8 +25,13 @@ from kit.command import errors, interrupts
 from kit.command.errors import FAULTS, exit_status, origin, say, sentence
 
 Presets = Mapping[str, Mapping[str, object]]
-# What libraries say when they are loaded: nothing, unless the user wants to hear it.
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
+# What libraries say when they are loaded: nothing, unless the user wants to hear it. And OpenCV has
+# frames here that are too small to share; other cores have other ranks.
+DEFAULTS = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "PYGAME_HIDE_SUPPORT_PROMPT": "1",
+    "OPENCV_FOR_THREADS_NUM": "1",
+}
 
 
 def begin() -> None:
@@ -35,10 +40,13 @@ def begin() -> None:
     For scripts that are run, not imported. Called first, because Ctrl-C often comes while
     TensorFlow is loaded.
     """
+    _use_utf8()
+    _open_streams()
     sys.excepthook = errors.report
     sys.unraisablehook = errors.report_lost
-    for name, value in QUIET.items():
+    for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    os.environ["MPLBACKEND"] = "agg"  # figures go to files; a bad name here would be a traceback
 
 
 def run(main: Callable[[], object]) -> None:
@@ -47,15 +55,16 @@ def run(main: Callable[[], object]) -> None:
     So do SIGTERM, and what the system refuses: a file (OSError) or memory.
     """
     begin()
-    sys.stdout.reconfigure(line_buffering=True)  # a log file shows a line when it is printed
+    # A log file shows a line when it is printed, in an encoding that may not have its characters.
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     interrupts.raise_on_signals()
     interrupts.end_with_parent()
     try:
         main()
         interrupts.leave_at_once(130)  # all is done, but a script that goes on from here is to end
-    except BrokenPipeError:  # `python model.py ... | head`: the reader has seen enough
+    except BrokenPipeError:  # `python model.py ... | head`
         _forget_output()
-        sys.exit(141)
+        sys.exit(errors.READER_GONE)
     except BaseException as error:
         cause = origin(error)
         if not isinstance(cause, (KeyboardInterrupt, *FAULTS)):
@@ -75,8 +84,29 @@ def exit_with(message: object, status: int) -> None:
     sys.exit(status)
 
 
+def _use_utf8() -> None:
+    """Start once more in UTF-8 mode where the path of this Python needs it and the locale has none.
+
+    TensorFlow, psutil and others take paths for UTF-8 and would not find their own libraries.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and not (sys.prefix + __file__).isascii():
+        arguments = [sys.executable, *sys.orig_argv[1:]]
+        os.execve(sys.executable, arguments, os.environ | {"PYTHONUTF8": "1"})
+
+
+def _open_streams() -> None:
+    """Standard streams that were closed (`train.py >&-`) go nowhere: no file gets their numbers."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
+
+
 def _forget_output() -> None:
-    """What is still to be printed goes nowhere; Python would try and complain at its very end."""
+    """Drop what is still to be printed: Python would try to write it at its end, and complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

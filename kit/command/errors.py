@@ -1,4 +1,4 @@
-"""What a command turns into a sentence instead of a traceback."""
+"""Errors that a command reports in one sentence, without a traceback."""
 
 import contextlib
 import os
@@ -23,14 +23,15 @@ class UserError(Exception):
 # Not mistakes of the program; others show a traceback.
 FAULTS = (UserError, OSError, MemoryError, ModuleNotFoundError)
 
+READER_GONE = 141  # status where the reader of the output has seen enough, as the shell has it
 AGAIN = 0.05  # seconds until an interruption that was lost is made again: the callback is over then
 
 
 def origin(error: BaseException) -> BaseException:
     """The KeyboardInterrupt that `error` came of, or else `error` itself.
 
-    Cleaning up after one, libraries raise others: zipfile where a file in it is still open, Python
-    3.11 around `__set_name__`.
+    Libraries that clean up after it raise other errors: zipfile where a file in it is still open,
+    Python 3.11 around `__set_name__`.
     """
     earlier = error
     while earlier is not None and not isinstance(earlier, KeyboardInterrupt):
@@ -65,7 +66,7 @@ def say(message: object) -> None:
 
 
 def report(kind, error, traceback) -> None:
-    """The excepthook: what goes wrong while a command still imports what it needs."""
+    """The excepthook, for errors while a command still imports its modules."""
     cause = origin(error)
     if not isinstance(cause, (KeyboardInterrupt, UserError, ModuleNotFoundError)):
         sys.__excepthook__(kind, error, traceback)
@@ -75,10 +76,10 @@ def report(kind, error, traceback) -> None:
 
 
 def report_lost(unraisable) -> None:
-    """The unraisablehook: an interruption that Python cannot raise where it came is made again.
+    """The unraisablehook: raise an interruption again that Python could not raise in place.
 
-    In the callback of a weak reference or in a `__del__` an exception is printed and lost; drawing
-    a figure is full of them, and a command would go on as if nobody had asked it to end.
+    In the callback of a weak reference or in a `__del__` an exception is printed and lost. Drawing
+    a figure runs many of them. The command would go on as if nobody had asked it to end.
     """
     if unraisable.exc_type is not KeyboardInterrupt:
         sys.__unraisablehook__(unraisable)

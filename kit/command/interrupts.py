@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: how a command ends, and how it waits with that until a step is whole."""
+"""Ctrl-C and SIGTERM: how a command ends, and how the end waits until a step is complete."""
 
 import contextlib
 import os
@@ -6,8 +6,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-
-import psutil
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PARENT = "ESTOOL_PARENT"  # variable: the process that this one is to end with
@@ -77,7 +75,7 @@ def postponed() -> Iterator[None]:
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """In the block SIGINT and SIGTERM wait; processes that are started in it never hear them."""
+    """In the block SIGINT and SIGTERM wait; processes that are started in it never get them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -119,18 +117,19 @@ def leave_at_once(status: int) -> None:
 
 
 def _heard() -> list[signal.Signals]:
-    """Those that were not ignored when the process began, as SIGINT is in a script's background."""
+    """The signals not ignored at the start of the process; a background script ignores SIGINT."""
     return [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
 
 
 def end_with_parent() -> None:
-    """Where the shell script that started this process said who it is, end when it has ended.
+    """End this process after the shell script that started it, if the script gave its id.
 
     A script that is killed cannot end what it started. It writes `export ESTOOL_PARENT=$$`.
     """
     number = os.environ.get(PARENT, "")
     if not number.isdigit():
         return
+    import psutil  # here, because it cannot be loaded before cli.begin has seen to the encoding
 
     def watch():
         with contextlib.suppress(psutil.NoSuchProcess):

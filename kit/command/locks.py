@@ -1,7 +1,7 @@
-"""One process at a time in a folder, and nothing left over there from those that were killed.
+"""Locks: one process at a time in a folder, and no leftovers of killed processes there.
 
-Locks are the kernel's (flock), so one ends with its process, however that ends. Where a file
-system has none, work goes on without.
+Locks are the kernel's (flock), so a lock ends with its process, however that ends. On a file
+system without locks, work goes on without them.
 """
 
 import contextlib

@@ -1,23 +1,14 @@
-"""Memory: how much there is, and a sentence before the work where that is too little."""
+"""Memory: how much is available, and an error before the work where it is too little."""
 
-from pathlib import Path
-
-import psutil
-
+from kit.command import limits
 from kit.command.errors import UserError
-
-CGROUPS = (  # where a container finds its limit and what it uses: version 2, version 1
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    (
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-    ),
-)
 
 
 def available() -> int:
-    """Bytes that this process can still have: of the machine, and of its container."""
-    return min(psutil.virtual_memory().available, _left_in_container())
+    """Bytes that this process can still have: of the machine, and of its container or job."""
+    import psutil  # here, because it cannot be loaded before cli.begin has seen to the encoding
+
+    return min(psutil.virtual_memory().available, limits.memory_left())
 
 
 def require(needed: float, what: str, smaller: str) -> None:
@@ -33,13 +24,16 @@ def require(needed: float, what: str, smaller: str) -> None:
         )
 
 
-def _left_in_container() -> float:
-    for limit, used in CGROUPS:
-        try:
-            left = int(Path(limit).read_text()) - int(Path(used).read_text())  # "max": no limit
-            lines = Path(used).with_name("memory.stat").read_text().splitlines()
-        except (OSError, ValueError):
-            continue
-        counts = {name: int(value) for name, value in map(str.split, lines)}
-        return left + counts.get("total_inactive_file", counts.get("inactive_file", 0))
-    return float("inf")
+def require_shared(needed: float, what: str, smaller: str, in_all: bool = False) -> None:
+    """UserError where `needed` bytes are more than /dev/shm has free, or `in_all`.
+
+    Processes talk through it; whoever writes beyond its end is ended by a signal.
+    """
+    found = limits.shared_memory()
+    if found and needed > found[in_all]:
+        free, size = (f"{count / 1e6:.3g} MB" for count in found)
+        raise UserError(
+            f"{what} needs about {needed / 1e6:.3g} MB of shared memory, and {limits.SHARED} has "
+            f"{free} free of {size}: give a smaller {smaller}, or make it larger (docker run "
+            "--shm-size=1g)"
+        )

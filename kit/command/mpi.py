@@ -11,45 +11,24 @@ folder and environment on each host). With one rank MPI is not even imported.
 import contextlib
 import math
 import os
-import shutil
 import socket
 import sys
 import threading
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from kit.command import interrupts, memory
-from kit.command.errors import FAULTS, UserError, exit_status, origin, sentence
+from kit.command import interrupts, launch, memory
+from kit.command.errors import FAULTS, READER_GONE, exit_status, origin, sentence
+from kit.command.limits import usable_cores
 
-# Ranks that each start as many threads as there are cores slow each other down severalfold.
-THREADS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-)
 PYTHON_BYTES = 30e6  # of its own that a rank has with numpy and MPI loaded
 TENSORFLOW_BYTES = 200e6  # and with TensorFlow
-START_TIMEOUT = 600  # seconds after which a rank no longer waits for others to start
 GRACE = 2.0  # seconds between a rank's own timeout and what rank 0 says of its silence
 LONGEST_PAUSE = 2e-3  # seconds between two looks for a message
-# What mpirun tells its processes: MPICH and Intel MPI, Open MPI.
-RANK_VARIABLES = ("PMI_RANK", "OMPI_COMM_WORLD_RANK")
-SIZE_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
-LOCAL_SIZE_VARIABLES = ("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE")
-
-
-def usable_cores() -> int:
-    """The number of cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Ranks:
@@ -109,8 +88,8 @@ class Ranks:
 class MPIRanks(Ranks):
     """The processes that one mpirun started.
 
-    Whoever waits looks, and sleeps between two looks: it can be interrupted, and leaves its core
-    to the others.
+    A waiting rank polls, and sleeps in between. So it can be interrupted, and it leaves its core to
+    the others.
     """
 
     def __init__(self, world, timeout: float = 0.0):
@@ -119,7 +98,7 @@ class MPIRanks(Ranks):
         self.rank = world.Get_rank()
         self.size = world.Get_size()
         processes = world.allgather(f"{os.getpid()}@{socket.gethostname()}")
-        _unlink_shared_memory()  # all have it by now
+        launch.unlink_shared_memory()  # all have it by now
         if self.rank == 0:  # mpirun names a killed rank only so
             print("ranks, process@host:", *processes, flush=True)
 
@@ -179,11 +158,12 @@ def ranks(
     timeout: float = 0.0,
     rank_bytes: float = PYTHON_BYTES,
     smaller: str = "-n/--num_worker",
+    shared_bytes: float = 0.0,
 ) -> Iterator[Ranks]:
     """Run the block in `count` ranks (None: one for each usable core).
 
-    Raises UserError where memory does not suffice for `rank_bytes` each, which depend on the flags
-    `smaller`.
+    Raises UserError where memory does not suffice for `rank_bytes` each, or /dev/shm for
+    `shared_bytes` each and MPI's own; they depend on the flags `smaller`.
 
     An exception in any rank ends all of them, with its traceback under `rank R of N on HOST:`
     and status 1; a UserError with its sentence and status 2, Ctrl-C with 130. So does a rank that
@@ -191,17 +171,21 @@ def ranks(
 
     To be entered once and early in a command: the process may be replaced here.
     """
-    if _variable(RANK_VARIABLES) is None:
+    if launch.rank() is None:
         count = count or usable_cores()
-        memory.require(count * rank_bytes, f"-n {count}: the work", smaller)
+        what = f"-n {count}: the work"
+        memory.require(count * rank_bytes, what, smaller)
+        shared = shared_bytes + (launch.SHARED_BYTES if count > 1 else 0)
+        memory.require_shared(count * shared, what, smaller)
         if count > 1:
-            _become_mpirun(count)
+            launch.become_mpirun(count)
         yield Ranks(timeout)
         return
-    _limit_threads()
+    launch.take_streams()
+    launch.limit_threads()
     world = None
     try:
-        world = _world()
+        world = launch.world()
         yield MPIRanks(world, timeout) if world.Get_size() > 1 else Ranks(timeout)
     except BaseException as error:
         if isinstance(error, SystemExit) and error.code in (0, None):
@@ -213,7 +197,7 @@ def ranks(
             raise  # said by rank 0, where all ranks have met it
         if world is not None and world.Get_size() == 1:
             raise
-        _end_all(error, int(_variable(RANK_VARIABLES)), int(_variable(SIZE_VARIABLES) or 1))
+        _end_all(error, launch.rank(), launch.size())
 
 
 def _end_all(error: BaseException, rank: int, size: int) -> None:
@@ -221,10 +205,12 @@ def _end_all(error: BaseException, rank: int, size: int) -> None:
 
     They may be waiting for this one, so that an ordinary exit would wait for them for ever.
     """
+    if isinstance(error, BrokenPipeError):
+        _leave("", READER_GONE)
     status, name = exit_status(error), Path(sys.argv[0]).name
+    # All ranks may have met the same bad file or fault: let rank 0 say so once and end the rest.
+    time.sleep(rank and 1 + 0.1 * rank)
     if isinstance(error, (KeyboardInterrupt, *FAULTS)):
-        # All ranks may have met the same bad file: let rank 0 say so once and end the rest.
-        time.sleep(rank and 1 + 0.1 * rank)
         text = f"{name}: {sentence(error)}\n"
         if rank:
             text = f"{_name(rank, size)}: {text}"
@@ -243,77 +229,3 @@ def _leave(text: str, status: int) -> None:
             stream.write(text if stream is sys.stderr else "")
             stream.flush()
     os._exit(status)
-
-
-def _become_mpirun(count: int) -> None:
-    """Replace this process by mpirun: a signal to the command is one to mpirun, which passes it
-    on and outlives no rank, so that nothing is left behind."""
-    mpirun = shutil.which("mpirun", path=str(Path(sys.executable).parent)) or shutil.which("mpirun")
-    if mpirun is None:
-        raise UserError(
-            f"-n {count} needs mpirun, and there is none: install requirements.txt, or give -n 1"
-        )
-    if "ESTOOL_RANKS" in os.environ:
-        raise UserError(
-            f"{mpirun} does not tell its processes which rank they are: start with the mpirun in "
-            f"{Path(sys.executable).parent}, or give -n 1"
-        )
-    command = [mpirun, "-n", str(count), sys.executable, *sys.orig_argv[1:]]
-    environment = _with_threads(count) | {"ESTOOL_RANKS": str(count), "PYTHONUNBUFFERED": "1"}
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # mpirun would read standard input for rank 0, and stop where it runs in the background
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.execve(mpirun, command, environment)
-
-
-def _limit_threads() -> None:
-    """Restart this rank with its share of the cores, where a plain mpirun has set no limit.
-
-    The libraries read these variables when they are loaded, which has happened by now.
-    """
-    if "OMP_NUM_THREADS" not in os.environ:
-        local = int(_variable(LOCAL_SIZE_VARIABLES) or _variable(SIZE_VARIABLES) or 1)
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], _with_threads(local))
-
-
-def _with_threads(local_ranks: int) -> dict[str, str]:
-    threads = str(max(1, usable_cores() // local_ranks))
-    return dict.fromkeys(THREADS, threads) | dict(os.environ)  # the user's own values win
-
-
-def _world():
-    """MPI.COMM_WORLD; UserError where mpirun and mpi4py do not know each other."""
-    started = int(_variable(SIZE_VARIABLES) or os.environ.get("ESTOOL_RANKS", 1))
-    try:
-        # A rank that ended before this point would be waited for in it, for ever and without
-        # ears: mpirun minds the end of such a rank only where a signal ended it.
-        with warnings.catch_warnings(), interrupts.deadly(START_TIMEOUT):
-            warnings.simplefilter("ignore")  # of a mismatch; it is explained better below
-            from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:
-        raise UserError(f"mpi4py cannot be loaded ({error}): install requirements.txt") from error
-    found = MPI.COMM_WORLD.Get_size()
-    if found != started:
-        if _variable(RANK_VARIABLES) != "0":
-            sys.exit(2)  # rank 0 says it for all
-        raise UserError(
-            f"mpirun started {started} ranks, but each sees {found}: mpirun and mpi4py belong to "
-            f"different MPI libraries; start with the mpirun in {Path(sys.executable).parent}"
-        )
-    return MPI.COMM_WORLD
-
-
-def _unlink_shared_memory() -> None:
-    """Leave MPICH's shared memory to its processes alone: it ends with the last of them.
-
-    Under its name it would stay on, tens of megabytes of memory, after every kill -9.
-    """
-    with contextlib.suppress(OSError):  # no Linux
-        lines = Path("/proc/self/maps").read_text().splitlines()
-        for path in {line.split()[-1] for line in lines if "/mpich_shm_" in line}:
-            Path(path).unlink(missing_ok=True)
-
-
-def _variable(names: tuple[str, ...]) -> str | None:
-    return next((os.environ[name] for name in names if name in os.environ), None)

@@ -1,4 +1,4 @@
-"""What a person watches while work runs: bars with rate and time left, TensorBoard scalars."""
+"""Progress bars with rate and time left, and TensorBoard scalars."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and json read with one sentence where it is damaged."""
+"""Atomic writing of files, and reading of json with one sentence where it is damaged."""
 
 import contextlib
 import json

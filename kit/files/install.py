@@ -3,7 +3,7 @@
   python -m kit.files.install tf_vae/vae.json tf_rnn/rnn.json --to tf_models
 
 Copies each file, and the name of its world, whole or not at all. What it replaces is kept in
-previous-<number>/ of that folder, and said. With --keep a file that is there stays as it is.
+previous-<number>/ of that folder, and a line says so. With --keep a file that is there stays.
 """
 
 from kit.command import cli

@@ -51,7 +51,7 @@ def save(path: str | os.PathLike, **arrays: np.ndarray) -> None:
 
 
 def save_arrays(path: str | os.PathLike, **arrays: np.ndarray) -> None:
-    """`save` without compression, for latents, which have none to gain."""
+    """`save` without compression, which gains nothing on latents."""
     with atomic_path(path) as temporary, interrupts.postponed():
         np.savez(temporary, **arrays)
 

@@ -9,10 +9,27 @@ import numpy as np
 from kit.files.atomic import atomic_path
 
 
+def report(
+    returns: Sequence[float],
+    lengths: Sequence[int],
+    first_seed: int,
+    path: str | os.PathLike | None = None,
+    more: str = "",
+) -> None:
+    """Print a line an episode, the line `more` where there is one, and the statistics.
+
+    With `path` the scores of all episodes are written there as csv.
+    """
+    print_trials(returns, lengths, first_seed)
+    if path:
+        save_csv(path, returns, lengths, first_seed)
+    print(*filter(None, (more, summary(returns, first_seed))), sep="\n")
+
+
 def print_trials(returns: Sequence[float], lengths: Sequence[int], first_seed: int) -> None:
     """One line an episode."""
     for trial, (value, length) in enumerate(zip(returns, lengths, strict=True)):
-        print(f"trial {trial} seed {first_seed + trial} reward {value:.2f} steps {length}")
+        print(f"trial {trial} seed {first_seed + trial} reward {value:.2f} steps {length:.0f}")
 
 
 def summary(returns: Sequence[float], seed: int) -> str:

@@ -17,6 +17,8 @@ def save_settings(path: str | os.PathLike, args: argparse.Namespace) -> None:
 def _plain(value):
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 

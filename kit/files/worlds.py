@@ -1,7 +1,7 @@
-"""Which world a folder of results belongs to: its name, in a file beside the reference's formats.
+"""The name of the world that a folder of results belongs to, in a file beside its weights.
 
-Two worlds may have weights of the same sizes, and V or M of one would run on the other without a
-word. A folder without a name, as the reference's are, belongs to any world.
+Two worlds may have weights of the same sizes. Then V or M of one would run on the other without an
+error. A folder without a name, as the reference's are, belongs to any world.
 """
 
 import os

@@ -1,1 +1,1 @@
-"""What is good and what is fast: verdicts and benchmarks."""
+"""Verdicts on stages, and benchmarks."""

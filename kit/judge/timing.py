@@ -1,4 +1,4 @@
-"""Benchmarks: things timed in turns in one run, and a table of what came out."""
+"""Benchmarks: functions timed in turns in one run, and a table of the results."""
 
 import json
 import subprocess

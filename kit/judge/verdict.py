@@ -1,14 +1,14 @@
 """Verdicts on the stages of an experiment: numbers against gates, and which stage to mend first.
 
-An importable module, no command; the rooms' check.py fill it:
+An importable module, no command; the rooms' study/check.py fills it:
 
     report = Report(Path("check"))
     measure = Measure("squared error", 43.8, 0.6, most=16, advice="train V for longer")
     report.add(Stage("V", [measure], "V.png"))
     sys.exit(report.finish())          # 0 all good, 1 a stage is poor
 
-A number is poor where it lies beyond its gate by more than two standard errors of its own, and
-near where by less: a short check is a forgiving one.
+A number is poor where it lies beyond its gate by more than two of its standard errors, and near
+where it lies beyond by less. So a short check forgives more.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ SURE = 2.0  # standard errors beyond the gate
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
-    """One number of a stage. Without `least` and `most` it is only told, never poor."""
+    """One number of a stage. Without `least` and `most` it is only reported, never poor."""
 
     name: str
     value: float
@@ -99,7 +99,7 @@ class Report:
         return next((stage for stage in self.stages if not stage.good), None)
 
     def finish(self) -> int:
-        """Write check.json, print the last word, and return the exit status: 0 good, 1 poor."""
+        """Write check.json, print the verdict, and return the exit status: 0 good, 1 poor."""
         poor = self.first_poor
         stages = [
             {
@@ -133,18 +133,6 @@ def ratio(name: str, one: np.ndarray, other: np.ndarray, **gate) -> Measure:
     value = float(one.mean() / other.mean())
     squares = (values.var() / len(values) / values.mean() ** 2 for values in (one, other))
     return Measure(name, value, value * float(sum(squares)) ** 0.5, **gate)
-
-
-def first_file(*paths: Path | None) -> Path | None:
-    """The first of `paths` that is a file."""
-    return next((path for path in paths if path is not None and path.is_file()), None)
-
-
-def same_file(one: Path | None, other: Path | None) -> bool:
-    """Are both there, and equal byte for byte?"""
-    if one is None or other is None or not (one.is_file() and other.is_file()):
-        return False
-    return one.read_bytes() == other.read_bytes()
 
 
 def _plain(measure: Measure) -> dict:

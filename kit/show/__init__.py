@@ -1,1 +1,1 @@
-"""What a person looks at: windows, videos, panels, pictures."""
+"""Windows, videos, panels, pictures."""

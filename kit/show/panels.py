@@ -1,4 +1,4 @@
-"""What windows, videos and strips are put together from: uint8 (H, W, 3) pictures, RGB."""
+"""Parts of windows, videos and strips: RGB pictures, uint8 (H, W, 3)."""
 
 from collections.abc import Mapping, Sequence
 

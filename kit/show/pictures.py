@@ -29,25 +29,22 @@ def save(path: str | os.PathLike, picture: np.ndarray) -> None:
 
 
 def save_figure(path: str | os.PathLike, figure) -> None:
-    """Write a matplotlib figure in the format of the path's suffix, and close it."""
-    import matplotlib.pyplot as plt  # here, because it costs a second that most commands can save
-
+    """Write a matplotlib.figure.Figure in the format of the path's suffix."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=100, bbox_inches="tight")
-    plt.close(figure)
 
 
 def save_curves(
     path: str | os.PathLike, steps: Sequence[float], curves: Mapping[str, Sequence[float]]
 ) -> None:
     """Small plots against `steps`, side by side; held_out_<name> is drawn in the one of <name>."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    import matplotlib.pyplot as plt
+    # Here, because it costs a second that most commands can save. No pyplot: its backend is the
+    # user's choice.
+    from matplotlib.figure import Figure
 
     names = [name for name in curves if not name.startswith(HELD_OUT)]
-    figure, axes = plt.subplots(1, len(names), figsize=(4 * len(names), 3), squeeze=False)
+    figure = Figure(figsize=(4 * len(names), 3))
+    axes = figure.subplots(1, len(names), squeeze=False)
     for axis, name in zip(axes[0], names, strict=True):
         lines = {"training": name, "held out": HELD_OUT + name}
         known = {text: curves[key] for text, key in lines.items() if key in curves}

@@ -1,8 +1,9 @@
-"""A place for pictures that follow each other: a window, or video files that need no screen."""
+"""Show a sequence of pictures: in a window, or in video files that need no screen."""
 
 import argparse
 import contextlib
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from kit.command.errors import UserError
 from kit.files.atomic import atomic_path
 
 ENTER = frozenset(("return", "enter"))  # pygame's names of the large key and the keypad's
+# What somebody without a screen can do: watch a video, or bring the window to another machine.
+WATCH = "--video out.mp4 shows it in a file that needs none"
+PLAY = "to play, start it at a screen, or over `ssh -X` from a machine that has one"
+SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
+UNSEEN = ("offscreen", "dummy", "evdev")  # what SDL takes without a word where it finds no screen
 GIF_FPS, GIF_WIDTH, GIF_COLOURS = 10, 560, 64  # what a web page can bear
 
 
@@ -28,7 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check_arguments(args: argparse.Namespace) -> argparse.Namespace:
-    """UserError where render or norender leaves undone what another flag asks for."""
+    """UserError where a flag asks for something that render or norender does not do.
+
+    Or where a window is asked for and there is no screen. Called before the work, because models
+    take seconds to load.
+    """
     if args.mode == "render":
         policy = {f"--policy {args.policy}": args.policy != "controller"}
         asked, other = {"--csv": args.csv} | policy, "norender"
@@ -38,7 +48,35 @@ def check_arguments(args: argparse.Namespace) -> argparse.Namespace:
     named = [flag for flag, value in asked.items() if value]
     if named:
         raise UserError(f"{named[0]} needs {other}, found {args.mode}")
+    return args if args.mode == "norender" else check_screen(args)
+
+
+def check_screen(args: argparse.Namespace) -> argparse.Namespace:
+    """UserError where a window is asked for and there is no screen."""
+    if not files(args):
+        require_screen(WATCH)
     return args
+
+
+def require_screen(advice: str) -> None:
+    """UserError with that `advice` where no window can be seen.
+
+    SDL would go on without a word and draw into memory. It may do so where SDL_VIDEODRIVER names
+    a driver that does (dummy).
+    """
+    if os.environ.get("SDL_VIDEODRIVER"):
+        return
+    if sys.platform == "linux" and not (set(SCREENS) & set(os.environ)):
+        raise UserError(f"there is no screen (neither {' nor '.join(SCREENS)} is set): {advice}")
+    pygame = load_pygame()
+    try:
+        pygame.display.init()  # not pygame.init(), which would look for a sound card too
+        driver = pygame.display.get_driver()
+    except pygame.error as error:
+        raise UserError(f"no window can be opened ({error}): {advice}") from error
+    if driver in UNSEEN:
+        named = " ".join(f"{name}={os.environ[name]}" for name in SCREENS if name in os.environ)
+        raise UserError(f"no window can be opened (the screen {named} does not answer): {advice}")
 
 
 def files(args: argparse.Namespace) -> list[Path]:
@@ -66,9 +104,11 @@ class Window:
     fps: frames a second, as measured over the last ten
     """
 
-    def __init__(self, title: str, fps: float):
+    def __init__(self, title: str, fps: float, advice: str = WATCH):
+        """`advice` for those without a screen. Raises UserError where there is none."""
+        require_screen(advice)
         self._pygame = load_pygame()
-        self._title, self._fps = title, fps
+        self._title, self._fps, self._advice = title, fps, advice
         self._clock, self._surface = self._pygame.time.Clock(), None
         self.pressed: frozenset[str] = frozenset()
 
@@ -90,10 +130,7 @@ class Window:
                 pygame.display.init()  # not pygame.init(), which would look for a sound card too
                 self._surface = pygame.display.set_mode(size)
             except pygame.error as error:
-                advice = (
-                    "--video, where there is that flag, or SDL_VIDEODRIVER=dummy need no screen"
-                )
-                raise UserError(f"no window can be opened ({error}); {advice}") from error
+                raise UserError(f"no window can be opened ({error}): {self._advice}") from error
             pygame.display.set_caption(self._title)
         self._surface.blit(pygame.image.frombuffer(picture.tobytes(), size, "RGB"), (0, 0))
         pygame.display.flip()
@@ -132,7 +169,7 @@ class Videos:
         return True
 
     def hold(self, picture: np.ndarray, frames: int) -> bool:
-        """Nothing: whoever watches a file can stop it."""
+        """Do nothing: a video player can pause."""
         return True
 
     def close(self) -> None:
@@ -168,8 +205,12 @@ def _start(path: Path, size: tuple[int, int], fps: float):
 
 
 @contextlib.contextmanager
-def open_viewer(title: str, fps: float, paths: Sequence[Path] = ()) -> Iterator[Window | Videos]:
+def open_viewer(
+    title: str, fps: float, paths: Sequence[Path] = (), advice: str = WATCH
+) -> Iterator[Window | Videos]:
     """A window, or with `paths` those files, each complete or absent when the block is left.
+
+    Raises UserError, with `advice`, where a window is asked for and there is no screen.
 
     In the block numpy's products keep to one thread: those of one frame are small, and threads that
     wait for each other would make it late on a busy machine.
@@ -180,6 +221,6 @@ def open_viewer(title: str, fps: float, paths: Sequence[Path] = ()) -> Iterator[
     with contextlib.ExitStack() as stack:
         stack.enter_context(threadpoolctl.threadpool_limits(1))
         temporary = [stack.enter_context(atomic_path(path)) for path in paths]
-        viewer = Videos(temporary, fps) if paths else Window(title, fps)
+        viewer = Videos(temporary, fps) if paths else Window(title, fps, advice)
         stack.callback(viewer.close)
         yield viewer

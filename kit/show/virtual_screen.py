@@ -1,4 +1,4 @@
-"""Windows driven by keys on a virtual screen: what the tests of play and watch stand on.
+"""Windows driven by keys on a virtual screen: for the tests of play and watch.
 
 Needs Xvfb (xvfb-run) and xdotool; `MISSING` names what is not installed.
 """

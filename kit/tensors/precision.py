@@ -1,4 +1,4 @@
-"""What this machine computes faster in, and how its cores are shared among TensorFlow's threads."""
+"""The precision in which this machine is faster, and TensorFlow's threads on its cores."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def use_threads(threads: int, operations: int = 1) -> None:
 def use_towers(most: int = 8) -> int:
     """Give every operation one thread, and say how many parts to cut a training batch in.
 
-    A step cut into one part a core is a tenth faster than one whose every operation is split over
+    A step that is cut into one part a core is faster than one whose every operation is split over
     the cores. To be called before TensorFlow does anything.
     """
     towers = min(usable_cores(), most)

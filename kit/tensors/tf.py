@@ -1,4 +1,8 @@
-"""TensorFlow without the lines that it prints when it starts: `from kit.tensors.tf import tf`."""
+"""TensorFlow, in commands without the lines that it prints when it starts.
+
+`from kit.tensors.tf import tf`; commands have set TF_CPP_MIN_LOG_LEVEL to 3 by then (cli.begin). A
+program that has not done so keeps its standard error as it is.
+"""
 
 import contextlib
 import functools
@@ -10,8 +14,12 @@ import tempfile
 def quiet():
     """Drop what C code writes to standard error in the block; show it if the block fails.
 
-    Ctrl-C is no failure.
+    Only where TF_CPP_MIN_LOG_LEVEL asks for it: some lines come all the same, and TensorFlow has
+    no switch for them. Ctrl-C is no failure.
     """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
+        yield
+        return
     with tempfile.TemporaryFile() as kept:
         saved = os.dup(2)
         os.dup2(kept.fileno(), 2)

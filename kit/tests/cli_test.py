@@ -1,8 +1,10 @@
 """Flags, presets, one-sentence errors, seeds, and bars."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,6 +99,31 @@ def test_ctrl_c_in_an_import_is_a_sentence_where_python_wraps_it_too():
     code += "class A:\n def __set_name__(self, *_): raise KeyboardInterrupt\nclass B: a = A()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (130, "-c: interrupted\n")
+
+
+def test_a_command_draws_into_files_whatever_backend_is_asked_for():
+    code = "from kit.command import cli\ncli.begin()\n"
+    code += "def main():\n import matplotlib, cv2\n"
+    code += " print(matplotlib.get_backend(), cv2.getNumThreads())\ncli.run(main)"
+    asked = os.environ | {"MPLBACKEND": "nonsense"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=asked)
+    assert (done.returncode, done.stdout.lower()) == (0, "agg 1\n")
+
+
+def test_in_a_path_that_the_locale_has_no_characters_for_a_command_takes_utf8(tmp_path):
+    root = Path(cli.__file__).parents[2]
+    (tmp_path / "é").symlink_to(root)
+    code = "import sys\nfrom kit.command import cli\ncli.begin()\n"
+    code += "import psutil\nprint(sys.getfilesystemencoding(), sys.argv[1])"
+    asked = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for path, expected in ((tmp_path / "é", "utf-8 é\n"), (root, "ascii é\n")):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "é"],
+            cwd=tmp_path,
+            capture_output=True,
+            env=asked | {"PYTHONPATH": str(path)},
+        )
+        assert (done.stdout.decode(), done.stderr) == (expected, b"")
 
 
 def test_existing_file(tmp_path):

@@ -1,6 +1,8 @@
 """Windows and videos; the window is a real one, on a virtual screen where there is Xvfb."""
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 from kit.command.errors import UserError
-from kit.show import virtual_screen
+from kit.show import viewer, virtual_screen
 from kit.show.viewer import add_arguments, files, open_viewer
 
 CODE = """
@@ -47,9 +49,9 @@ def test_a_window_beside_tensorflow_sees_keys_and_ends_with_escape(tmp_path):
 def test_videos_have_the_frames_that_were_shown(tmp_path, size):
     frames = [np.full((*size, 3), value, np.uint8) for value in (0, 80, 160, 240)]
     paths = [tmp_path / "a.mp4", tmp_path / "a.gif"]
-    with open_viewer("test", 10, paths) as viewer:
-        assert all(viewer.show(frame) for frame in frames)
-        assert viewer.hold(frames[0], 50) and not viewer.pressed
+    with open_viewer("test", 10, paths) as videos:
+        assert all(videos.show(frame) for frame in frames)
+        assert videos.hold(frames[0], 50) and not videos.pressed
     for path in paths:
         read = np.stack(list(imageio.imiter(path)))[..., :3]
         read = read[:, : size[0], : size[1]]  # H.264 has even sizes only
@@ -77,6 +79,40 @@ def test_a_video_that_breaks_off_leaves_nothing(tmp_path):
 def test_a_video_of_unknown_kind_is_refused():
     with pytest.raises(UserError, match=r"\.mp4 or \.gif, found a\.avi"):
         open_viewer("test", 10, [Path("a.avi")]).__enter__()
+
+
+@pytest.fixture
+def nowhere(monkeypatch):
+    """No screen, and nobody has chosen a driver."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_without_a_screen_nothing_goes_on_unseen(nowhere, tmp_path):
+    with pytest.raises(UserError, match=r"^there is no screen .*: --video out\.mp4 shows it in"):
+        open_viewer("test", 50).__enter__()
+    with pytest.raises(UserError, match=r"^there is no screen .*: to play, start it at a screen"):
+        open_viewer("test", 50, advice=viewer.PLAY).__enter__()
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    with pytest.raises(UserError, match=r"^there is no screen"):
+        viewer.check_screen(parser.parse_args([]))
+    viewer.check_screen(parser.parse_args(["--video", "a.mp4"]))
+    nowhere.setenv("SDL_VIDEODRIVER", "dummy")  # asked for
+    viewer.check_screen(parser.parse_args([]))
+    with open_viewer("test", 50) as screen:
+        assert screen.show(np.zeros((64, 96, 3), np.uint8))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="screens are found otherwise there")
+def test_a_screen_that_does_not_answer_is_named(nowhere):
+    nowhere.setenv("DISPLAY", ":4711")
+    code = "from kit.show.viewer import require_screen, WATCH\nfrom kit.command import cli\n"
+    code += "cli.run(lambda: require_screen(WATCH))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "the screen DISPLAY=:4711 does not answer): --video" in done.stderr
 
 
 def test_flags_name_the_files(capsys):

@@ -1,0 +1,1 @@
+"""Layers and gradients written for CPUs."""
