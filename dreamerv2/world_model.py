@@ -48,8 +48,8 @@ class WorldModel:
         self.config, self.dtype = config, dtype
         self.parameters = parameters = Parameters(rng)
         self.encoder = Encoder(parameters, observations, config.encoder)
-        unimix = config.get("unimix", 0.0)
-        self.rssm = RSSM(parameters, self.encoder.size, actions, config.rssm, dtype, unimix)
+        size, rssm = self.encoder.size, config.rssm
+        self.rssm = RSSM(parameters, size, actions, rssm, dtype, config.unimix)
         size = self.rssm.feature_size
         self.decoder = Decoder(parameters, size, observations, config.decoder)
         self.reward = Head(parameters, "reward", size, 0, config.reward_head, "reward_head")

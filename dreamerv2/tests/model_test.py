@@ -244,3 +244,14 @@ def test_dreams_go_on_from_a_batch(eagerly):
 def test_images_of_another_size_than_the_decoders_are_refused():
     with pytest.raises(UserError, match=r"decoder\.cnn_kernels make 64x64 pixels"):
         make({"image": gymnasium.spaces.Box(0, 255, (96, 96, 3), np.uint8)})
+
+
+def test_a_share_of_every_categorical_is_uniform():
+    rssm = make({"vector": VECTOR}, unimix=0.1).world_model.rssm
+    said = np.random.default_rng(0).normal(size=(2, 16)).astype(np.float32)
+    e = np.exp(said.reshape(2, 4, 4))
+    expected = 0.9 * e / e.sum(-1, keepdims=True) + 0.1 / 4
+    found = np.exp(rssm.distribution(tf.constant(said)).logits)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    with pytest.raises(UserError, match="--unimix"):
+        make({"vector": VECTOR}, unimix=1.0)
