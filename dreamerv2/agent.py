@@ -179,8 +179,14 @@ class Agent:
         if len(batch["is_first"][0]) <= CONTEXT or not self.world_model.decoder.image_keys:
             return {}
         data = self._time_major({key: value[:VIDEOS] for key, value in batch.items()})
-        films = self._film(data)
-        return {f"openl_{key.replace('/', '_')}": film.numpy() for key, film in films.items()}
+        shape = data["is_first"].shape
+        films = {}
+        for key, frames in self._film(data).items():
+            film = frames.numpy().reshape(*shape, *frames.shape[1:]).transpose(0, 2, 1, 3, 4)
+            films[f"openl_{key.replace('/', '_')}"] = film.reshape(
+                *film.shape[:2], -1, film.shape[4]
+            )
+        return films
 
     def _open_loop(self, data):
         steps, rows = data["is_first"].shape

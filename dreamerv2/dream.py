@@ -9,6 +9,7 @@ from dreamerv2.driver import Driver
 from dreamerv2.replay import Episode
 from kit.command.errors import UserError
 
+LARGEST = 0.9999  # of a tanh, that is undone
 TRIES = 100  # episodes that may end before they have the context's steps
 
 
@@ -16,7 +17,7 @@ class Moment(NamedTuple):
     """What a step of a dream shows."""
 
     picture: np.ndarray  # uint8 (H, W, 1 or 3)
-    reward: float  # as the agent learns it (clip_rewards)
+    reward: float  # in the game's units, where clip_rewards can be undone
     ending: float  # the chance that the episode ends here
 
 
@@ -61,8 +62,10 @@ class Dream:
     def step(self, action: np.ndarray) -> Moment:
         """Dream on after `action` float32 (A,)."""
         self._state, said = self._trained.agent.imagine_step(self._state, action[None])
-        most = self._trained.config.discount
-        return Moment(said[self.key][0], float(said["reward"][0]), 1 - said["discount"][0] / most)
+        config, reward = self._trained.config, float(said["reward"][0])
+        if config.clip_rewards == "tanh":
+            reward = float(np.arctanh(np.clip(reward, -LARGEST, LARGEST)))
+        return Moment(said[self.key][0], reward, float(1 - said["discount"][0] / config.discount))
 
     def step_game(self, action: np.ndarray) -> tuple[np.ndarray, float, bool]:
         """The same action in the real game: its picture, its reward, whether it ended."""

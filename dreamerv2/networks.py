@@ -196,7 +196,7 @@ class Deconvolutions:
 
 
 class GRU:
-    """A GRU with layer norm over its gates; the reset applies to the candidate (nets.py GRUCell)."""
+    """Layer norm goes over all gates, the reset applies to the candidate (nets.py GRUCell)."""
 
     def __init__(self, parameters: Parameters, name: str, inputs: int, size: int):
         self.dense = Dense(parameters, name, inputs + size, 3 * size)

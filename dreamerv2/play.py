@@ -80,12 +80,10 @@ class Show:
         """One dream to its end; False once the person has closed the window."""
         args, dream = self._args, self._dream
         picture = game = dream.begin(seed)
-        total, steps, real, ended, over = 0.0, 0, 0.0, False, False
-        while not over:
-            texts = (f"step {steps}", f"dreamt return {total:.2f}")
-            texts += (f"real return {real:.2f}",) if args.beside else ("",)
-            shown = self._draw(picture, game, texts, steps, ended)
-            if not window.show(shown):
+        dreamt = real = ending = 0.0
+        steps, ended = 0, False
+        while ending <= 0.5 and not (args.actor and steps >= args.steps):
+            if not window.show(self._draw(picture, game, steps, dreamt, real, ended)):
                 return False
             if window.pressed & viewer.ENTER:
                 return True
@@ -96,27 +94,28 @@ class Show:
             if args.beside and not ended:
                 game, real_reward, ended = dream.step_game(action)
                 real += real_reward
-            total, steps = total + reward, steps + 1
-            over = ending > 0.5 or (args.actor and steps >= args.steps)
-        verdict = "the dream ends" if ending > 0.5 else ""
-        texts = (f"step {steps}", f"dreamt return {total:.2f}", *texts[2:])
-        shown = self._draw(picture, game, texts, steps, ended, verdict)
+            dreamt, steps = dreamt + reward, steps + 1
+        shown = self._draw(picture, game, steps, dreamt, real, ended, over=ending > 0.5)
         frames = round(PAUSE * args.fps)
         if args.video or args.gif:
             return all(window.show(shown) for _ in range(frames))
         return window.hold(shown, frames)
 
-    def _draw(self, picture, game, texts, steps: int, ended: bool, verdict: str = "") -> np.ndarray:
+    def _draw(
+        self, picture, game, steps: int, dreamt: float, real: float, ended: bool, over: bool = False
+    ) -> np.ndarray:
         """The dream, the real game at its left where that is asked for, and the numbers below."""
         name = "dream" if steps else "the game, before the dream"
-        dreamt = panels.label(panels.enlarge(panels.colour(picture), SIDE), name)
-        if verdict:
-            panels.label(dreamt, verdict, 8, SIDE - 16)
+        shown = panels.label(panels.enlarge(panels.colour(picture), SIDE), name)
+        texts = (f"step {steps}", f"dreamt return {dreamt:.2f}")
+        if over:
+            panels.label(shown, "the dream ends", 8, SIDE - 16)
         if self._args.beside:
             played = panels.enlarge(panels.colour(game), SIDE)
             panels.label(played, "the game" + (", ended" if ended else ""))
-            dreamt = panels.beside(played, dreamt)
-        return panels.below(dreamt, panels.text_bar(texts, dreamt.shape[1]))
+            shown = panels.beside(played, shown)
+            texts = (texts[0], f"real return {real:.2f}", texts[1])
+        return panels.below(shown, panels.text_bar(texts, shown.shape[1]))
 
 
 if __name__ == "__main__":

@@ -68,6 +68,8 @@ class RSSM:
             found = config["std_act"]
             raise UserError(f"--rssm.std_act: expected one of {names}, found {found!r}")
         self._std_act = STD_ACTIVATIONS[config["std_act"]]
+        if not 0 <= unimix < 1:
+            raise UserError(f"--unimix: expected at least 0 and less than 1, found {unimix}")
         hidden, deter = config["hidden"], self.deter_size
         statistics = self.stoch_size if self.discrete else 2 * self.stoch_size
 

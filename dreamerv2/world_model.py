@@ -48,8 +48,8 @@ class WorldModel:
         self.config, self.dtype = config, dtype
         self.parameters = parameters = Parameters(rng)
         self.encoder = Encoder(parameters, observations, config.encoder)
-        unimix = config.get("unimix", 0.0)
-        self.rssm = RSSM(parameters, self.encoder.size, actions, config.rssm, dtype, unimix)
+        size, rssm = self.encoder.size, config.rssm
+        self.rssm = RSSM(parameters, size, actions, rssm, dtype, config.unimix)
         size = self.rssm.feature_size
         self.decoder = Decoder(parameters, size, observations, config.decoder)
         self.reward = Head(parameters, "reward", size, 0, config.reward_head, "reward_head")
@@ -157,7 +157,7 @@ class WorldModel:
         return self.discount(p, *parts).mean
 
     def open_loop(self, data: Tensors, uniform: tf.Tensor) -> Tensors:
-        """Videos of what the model expects: image key -> uint8 (T, 3 H, B * W, C).
+        """What the model expects of sequences: image key -> uint8 (T * B, 3 H, W, C).
 
         data (T, B, ...). Truth above model above error. The model sees the first CONTEXT frames and
         the first of each episode, and dreams the rest with the true actions.
@@ -171,14 +171,10 @@ class WorldModel:
         state, _ = self.rssm.observe(p, embed, data["action"], data["is_first"], uniform, looks)
         state = State(*(tf.reshape(x, (steps * rows, -1)) for x in state[:2]))
         images = self.decoder(p, *state.parts)
-        videos = {}
+        frames = {}
         for key in self.decoder.image_keys:
             truth = tf.cast(seen[key], tf.float32) + 0.5
             model = tf.cast(images[key], tf.float32) + 0.5
             stacked = tf.concat([truth, model, (model - truth + 1) / 2], 1)  # (N, 3 H, W, C)
-            pixels = tf.cast(tf.clip_by_value(stacked * 255, 0, 255), tf.uint8)
-            _, height, width, channels = pixels.shape
-            film = tf.reshape(pixels, (steps, rows, height, width, channels))
-            film = tf.transpose(film, (0, 2, 1, 3, 4))
-            videos[key] = tf.reshape(film, (steps, height, rows * width, channels))
-        return videos
+            frames[key] = tf.cast(tf.clip_by_value(stacked * 255, 0, 255), tf.uint8)
+        return frames

@@ -242,7 +242,8 @@ def _options(name: str) -> dict:
 
 def _title(task: str) -> str:
     suite, _, name = task.partition("_")
-    return (name or suite).replace("_", " ").title()
+    text = (name or suite).replace("_", " ")
+    return text.title() if text.islower() else text
 
 
 def _legend(figure, labels: dict[str, str], columns: int) -> None:

@@ -219,7 +219,7 @@ def build(agent, batch, arrays, job, noise):
 
 
 def serve(agent, job, answers):
-    """A train step on the job's batch for each line of standard input; `answers` gets "done step"."""
+    """A train step for each line of standard input; `answers` gets "done step"."""
     with np.load(job["input"]) as file:
         batch = {k[6:]: tf.constant(v) for k, v in file.items() if k.startswith("batch/")}
     state = None

@@ -22,7 +22,7 @@ import gymnasium
 import numpy as np
 
 from dreamerv2.config import from_blocks
-from kit.command import cli
+from kit.command import cli, locks
 from kit.command.errors import UserError
 
 PACKAGE = "dreamerv2==2.2.0"
@@ -91,10 +91,12 @@ class Original:
         self._folder = Path(folder).expanduser().absolute()
         self.python = self._folder / "venv/bin/python"
         self.source = self._folder / "dreamerv2-2.2.0/dreamerv2"
-        ready = self._folder / "ready"
-        if ready.exists():
-            return
         self._folder.mkdir(parents=True, exist_ok=True)
+        with locks.only_one(self._folder):
+            if not (self._folder / "ready").exists():
+                self._build()
+
+    def _build(self) -> None:
         print(f"building {PACKAGE} in {self._folder}", flush=True)
         venv.create(self._folder / "venv", with_pip=True, clear=True)
         pip = [self.python, "-m", "pip", "-q"]
@@ -108,7 +110,7 @@ class Original:
             ) from None
         with tarfile.open(self._folder / "dreamerv2-2.2.0.tar.gz") as archive:
             archive.extractall(self._folder, filter="data")
-        ready.touch()
+        (self._folder / "ready").touch()
 
     def start(self, job: dict, folder: Path, **options) -> subprocess.Popen:
         """original.py with this job, whose file goes into `folder`."""

@@ -11,7 +11,7 @@ KINDS = {
     "sums of rows": r"SparseSegment",
     "optimisers": r"Apply|L2Loss",
     "noise and samples": r"Random|ArgMax|OneHot",
-    "copies and casts": r"Concat|Pack|Unpack|StridedSlice|Slice|Pad|Transpose|Cast|Tile|Split|Gather",
+    "copies and casts": r"Concat|Pack|Slice|Pad|Transpose|Cast|Tile|Split|Gather",
 }
 OTHER = "element by element, sums and the rest"
 STEPS = 4

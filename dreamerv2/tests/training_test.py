@@ -138,6 +138,12 @@ def test_playing_by_hand_needs_a_window(run, tmp_path):
         play.main([str(run), "--video", str(tmp_path / "a.mp4")])
 
 
+def test_the_shipped_agent_walks_straight_to_the_goal(capsys):
+    evaluate.main([str(ROOT / "dreamerv2/zoo/minigrid_empty.npz"), "--episodes", "4"])
+    said = capsys.readouterr().out
+    assert said.count("reward 0.96 steps 7\n") == 4  # the fewest steps there are
+
+
 def test_damaged_agents_are_named(run, tmp_path):
     for name, content in (("a.npz", b"no zip"), ("b.npz", None)):
         if content:
