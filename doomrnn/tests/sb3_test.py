@@ -134,4 +134,4 @@ def test_ppo_learns_in_the_dream_and_writes_a_controller(tmp_path):
 def test_without_it_the_command_says_what_to_install(tmp_path):
     status, _, error = run("-m", "study.ppo", "--output", str(tmp_path / "ppo.json"))
     assert status == 2 and error.count("\n") == 1
-    assert "stable_baselines3 is not installed: `pip install -r requirements-sb3.txt`" in error
+    assert "is not installed: `pip install -r requirements-sb3.txt` in the rep" in error

@@ -10,8 +10,9 @@ environments in a VecEnv of its own, but refuses gymnasium's vector environments
 
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 
-if "tensorflow" in sys.modules and "torch._dynamo" not in sys.modules:
+if find_spec("torch") and "tensorflow" in sys.modules and "torch._dynamo" not in sys.modules:
     # it would end the process: both bring an LLVM, and torch's bears no other before it
     raise ImportError("import kit.batches.sb3 before TensorFlow and what loads it")
 import torch._dynamo  # noqa: F401
