@@ -5,6 +5,7 @@ training needs) and its settings as json; `python dreamerv2/evaluate.py LOGDIR -
 writes it.
 """
 
+import contextlib
 import functools
 import json
 from dataclasses import dataclass
@@ -81,9 +82,11 @@ def make_agent(config: Config, envs: VectorEnv):
     from kit.tensors.precision import use_threads
     from kit.tensors.tf import tf
 
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
-    use_threads(config.threads or usable_cores(), 2)  # two operations at a time: heads do not wait
+    with contextlib.suppress(RuntimeError):  # TensorFlow is at work already: as it is then
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+        # two operations at a time: heads do not wait
+        use_threads(config.threads or usable_cores(), 2)
     tf.config.run_functions_eagerly(not config.jit)
     return Agent(config, seen(envs), envs.single_action_space)
 

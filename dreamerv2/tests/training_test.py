@@ -287,7 +287,7 @@ def test_a_run_goes_on_after_every_kind_of_end_with_its_steps(tmp_path):
         (["--steps", "1.5"], "steps: expected a whole number"),
         (["--task", "nothing"], "--task: expected atari_<game>"),
         (["--configs", "nothing"], "--configs: expected atari"),
-        (["--envs_parallel", "both"], "--envs_parallel: expected none, thread, process"),
+        (["--envs_parallel", "both"], "--envs_parallel: expected one of none, thread, process"),
     ],
 )
 def test_wrong_flags_of_the_command_are_a_sentence_and_status_2(tmp_path, flags, message):
