@@ -4,6 +4,7 @@ As surroundings.py: a function returns how many things it tried and what went wr
 situation cannot be made here tries nothing.
 """
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def small_shared_memory(rooms: Rooms, rng, folder: Path) -> tuple[int, list[str]
 def reader_gone(rooms: Rooms, rng: np.random.Generator, folder: Path) -> tuple[int, list[str]]:
     """`train.py | head -n N`: quiet, with the shell's status for it."""
     lines, ranks = int(rng.integers(1, 6)), str(rng.integers(1, 4))
-    line = subprocess.list2cmdline([sys.executable, *TOY[1:], "-n", ranks])
+    line = shlex.join([sys.executable, *TOY[1:], "-n", ranks])
     script = f"{line} | head -n {lines}; exit ${{PIPESTATUS[0]}}"
     ended = Command(["bash", "-c", script], folder, 2).wait(300)
     return 1, _quiet(ended, 141, lines)
@@ -87,7 +88,7 @@ def closed_streams(rooms: Rooms, rng: np.random.Generator, folder: Path) -> tupl
     """Standard input, output and error closed in any combination: the work is done."""
     closed = [text for text in ("<&-", ">&-", "2>&-") if rng.random() < 0.6] or [">&-"]
     ranks = str(rng.integers(1, 3))
-    line = subprocess.list2cmdline([sys.executable, *TOY[1:], "-n", ranks, "--generations", "2"])
+    line = shlex.join([sys.executable, *TOY[1:], "-n", ranks, "--generations", "2"])
     ended = Command(["bash", "-c", f"{line} {' '.join(closed)}"], folder, 2).wait(300)
     faults = [*ended.faults, *([] if ended.status == 0 else [f"status {ended.status}"])]
     if not list(folder.glob("log/*.hist.json")):
