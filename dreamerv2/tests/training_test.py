@@ -261,7 +261,7 @@ def test_a_run_goes_on_after_every_kind_of_end_with_its_steps(tmp_path):
         process = command(*flags, "--jit", False)
         wait_for(process, tmp_path, reached + 80)
         process.send_signal(number)
-        said = process.communicate(timeout=60)[0]
+        said = process.communicate(timeout=300)[0]
         assert process.returncode == status, said
         steps = files_steps(tmp_path / "train_episodes")
         reached = max(row["step"] for row in metrics(tmp_path))
@@ -273,7 +273,7 @@ def test_a_run_goes_on_after_every_kind_of_end_with_its_steps(tmp_path):
     steps = files_steps(tmp_path / "train_episodes")
     before = checkpoint_values(tmp_path)
     process = command(*flags, "--steps", steps + 60, "--eval_every", 0)
-    said = process.communicate(timeout=120)[0]
+    said = process.communicate(timeout=300)[0]
     assert process.returncode == 0, said
     after = checkpoint_values(tmp_path)
     assert after["step"] == files_steps(tmp_path / "train_episodes") == steps + 60
@@ -298,7 +298,7 @@ def test_wrong_flags_of_the_command_are_a_sentence_and_status_2(tmp_path, flags,
 
 def test_the_command_answers_a_wrong_flag_with_status_2():
     process = command("--foo", "1")
-    said = process.communicate(timeout=60)[0]
+    said = process.communicate(timeout=300)[0]
     assert process.returncode == 2
     assert said == "train.py: foo: expected the name of a setting, --help lists all\n"
 
