@@ -248,7 +248,7 @@ def run(folder, *command):
     environment = os.environ | {"PYTHON": sys.executable, "SDL_VIDEODRIVER": "dummy"}
     command = [sys.executable if word == "python" else word for word in command]
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
