@@ -38,7 +38,8 @@ def run(config: Config, args) -> None:
     if args.render or args.gif:
         import show_game  # here, because scoring needs no pictures
 
-        show_game.save(config, args, args.gif or Path(config.es.logs_dir) / GIF)
+        world, act = players(config, args, np.array([args.seed]))
+        show_game.save(world, act, args.seed, args.gif or Path(config.es.logs_dir) / GIF)
 
 
 def score(config: Config, args, trial_seeds: np.ndarray) -> np.ndarray:

@@ -10,22 +10,19 @@ import numpy as np
 from kit.show import panels, pictures
 from kit.show.viewer import open_viewer
 
-import evaluate
 import talk
 from agent import in_colour
-from config import Config
 
 SIDE, FPS, MOST = 256, 30, 1500  # pixels of a frame; frames a second; frames of a gif
 
 
-def save(config: Config, args, path: Path) -> None:
-    """Play the first game of `args` once more and write it into the .gif `path`."""
-    world, act = evaluate.players(config, args, np.array([args.seed]))
+def save(world, act, seed: int, path: Path) -> None:
+    """Play the game `seed` in `world` by `act`, write it into the .gif `path`, close the world."""
     vae = getattr(world, "vae", None)
     row, total, step, done = np.zeros(1, np.int64), 0.0, 0, False
     try:
         with open_viewer("", FPS, [path]) as viewer:
-            world.start([args.seed])
+            world.start([seed])
             while not done and step < MOST:
                 viewer.show(_draw(world, vae, step, total))
                 reward, ended = world.step(act(world.observation, row))
@@ -33,7 +30,7 @@ def save(config: Config, args, path: Path) -> None:
             viewer.show(_draw(world, vae, step, total))
     finally:
         world.close()
-    talk.result(f"{path}: the game of seed {args.seed}, return {total:.2f} in {step} steps")
+    talk.result(f"{path}: the game of seed {seed}, return {total:.2f} in {step} steps")
 
 
 def _draw(world, vae, step: int, total: float) -> np.ndarray:

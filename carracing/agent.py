@@ -199,10 +199,11 @@ def load_agent(args) -> tuple[WorldModel, np.ndarray]:
     """
     size = Controllers.size(args.inputs)
     if args.controller:
+        model, parameters = WorldModel.load(args.models), load_controller(args.controller, size)
         said = pairing.mismatch(args.controller, weight_files(args.models))
         if said and launch.is_first():
             say(said)
-        return WorldModel.load(args.models), load_controller(args.controller, size)
+        return model, parameters
     rng = np.random.default_rng(args.seed)
     # reference carracing/model.py: random weights of a random spread
     return WorldModel.random(args.seed), rng.standard_cauchy(size) * rng.uniform(0, 0.01)

@@ -64,7 +64,7 @@ def watch(args) -> None:
     """Play and show --episodes episodes, with a line of their scores each."""
     if not args.video:
         viewer.require_screen(viewer.WATCH)
-    if not any(name in os.environ for name in viewer.SCREENS):
+    if not any(map(os.environ.get, viewer.SCREENS)):
         os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo draws without a screen, if told so early
     game, parameters = load(args)
     env = game.make(render_mode="rgb_array")

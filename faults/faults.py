@@ -35,6 +35,7 @@ from kit.files.atomic import read_json, write_json
 import bad_input
 import interruptions
 import processes
+import situations
 import surroundings
 
 
@@ -75,7 +76,7 @@ def catalogue() -> list[tuple[str, float, object]]:
             return [(f"bad input: {name}", "given", len(outcome.given))], outcome.faults
 
         result.append((f"bad input: {name}", weight, given))
-    for name, function in surroundings.KINDS.items():
+    for name, function in (surroundings.KINDS | situations.KINDS).items():
 
         def placed(rooms, rng, folder, name=name, function=function):
             tried, faults = function(rooms, rng, folder)

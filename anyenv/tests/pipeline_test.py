@@ -2,13 +2,19 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
+from gymnasium import spaces
+
+from kit.show import virtual_screen
 
 import data
+from show_dream import Keys
 from smoke import CARTPOLE, ROOM, config_of, run, start
+from world import actions_of
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +135,35 @@ def test_c_learns_in_the_dream_and_the_dream_is_drawn(trained, tmp_path):
     assert (tmp_path / "dream.gif").stat().st_size > 1000
 
 
+@pytest.mark.skipif(virtual_screen.MISSING != "", reason=f"no {virtual_screen.MISSING}")
+def test_a_person_plays_the_dream_in_a_window(trained):
+    folder, _ = trained
+    keys = "xdotool keydown Left; sleep .5; xdotool keyup Left; xdotool key plus; sleep .3; "
+    keys += "xdotool key Escape"
+    arguments = ["-c", "config.json", "dream", "--play", "--episodes", "1000", "--fps", "20"]
+    (folder / "run.py").symlink_to(ROOM / "run.py")  # a window is found by the script's name
+    done = virtual_screen.drive("run.py", arguments, keys, folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "dreams, mean return" in done.stdout and "windows left: 0" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("space", "held", "pressed", "action"),
+    [
+        (spaces.Discrete(2), {"right"}, (), [1]),
+        (spaces.Discrete(5), (), {"3"}, [3]),
+        (spaces.Discrete(5), (), {"9"}, [4]),
+        (spaces.MultiBinary(3), {"1"}, (), [0, 1, 0]),
+        (spaces.Box(-1, 1, (2,)), {"left", "up"}, (), np.tanh([-2, 2])),
+    ],
+    ids=str,
+)
+def test_keys_become_actions(space, held, pressed, action):
+    viewer = SimpleNamespace(pressed=pressed, held=lambda key: key in held)
+    keys = Keys(actions_of(space), viewer)
+    np.testing.assert_allclose(keys(None, None)[0], action, rtol=1e-6)
+
+
 def test_an_agent_is_recorded_and_an_export_plays_as_well(trained, tmp_path):
     folder, _ = trained
     shutil.copytree(folder / "ckpt", tmp_path / "ckpt")
@@ -177,3 +212,11 @@ def test_the_configs_that_are_shipped_can_be_loaded():
         CARTPOLE["general"]["game_name"]
         == config.load(ROOM / "configs/cartpole.json").general.game_name
     )
+
+
+def test_the_shipped_agent_balances_the_pole(tmp_path):
+    folder, config = ROOM / "agents/cartpole", ROOM / "configs/cartpole_dream.json"
+    paths = ["-v", folder / "vision.ckpt", "-m", folder / "memory.ckpt", "-c", folder / "mind.ckpt"]
+    game = ["eval", "-n", 1, "--seed", 7, "--processes", 1, *paths]
+    said = run(tmp_path, "-c", config, "--quiet", *game).stdout
+    assert float(said.split("average_reward ")[1].split()[0]) >= 400  # 500 in each of 20 games

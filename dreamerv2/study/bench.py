@@ -111,7 +111,7 @@ def size_rows(name: str, original: Original, rounds: int) -> list[Row]:
             process.stdin.close()
             process.wait()
     base = timed["original float32"]
-    flops = train_step_flops(case)
+    flops = train_step_flops(case, agents["float32"])
     rows = []
     for label, function in timed.items():
         wall, processor = min(function.wall[2:]), float(np.median(function.processor[2:]))

@@ -3,15 +3,12 @@
 import math
 
 
-def train_step_flops(case) -> float:
+def train_step_flops(case, agent) -> float:
     """Two a multiplication: the world model forward and twice that backward, and imagination.
 
     For actors that learn by reinforce; with dynamics backpropagation it is a lower bound. One-hots
     count as if they were multiplied.
     """
-    from dreamerv2.study.bench import our_agent
-
-    agent = our_agent(case, 32)
     rows, horizon = case.batch["reward"].size, case.config.imag_horizon
     model = _products(agent.world_model.parameters.variables)
     actor = _products(agent.behavior.actor_parameters.variables)

@@ -1,6 +1,7 @@
 """Real mpirun, real ranks: the same results as one process, and an end when one of them fails."""
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -179,7 +180,7 @@ def test_a_reader_that_has_seen_enough_ends_it_without_a_word(tmp_path, ranks):
 def test_closed_streams_are_no_fault(tmp_path):
     """As in `train.py <&- >&- 2>&-`; no file may get their numbers either."""
     ends = ("--generations", "2", "-n", "2")
-    line = subprocess.list2cmdline(command(tmp_path, *ends))
+    line = shlex.join(command(tmp_path, *ends))
     done = subprocess.run(["sh", "-c", f"exec {line} <&- >&- 2>&-"], env=environment())
     assert done.returncode == 0
     rows = history.load_history(tmp_path / "log/toy.cma.3.6.hist.json")

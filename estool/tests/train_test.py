@@ -206,5 +206,5 @@ def test_the_scaling_experiment_counts_its_bytes():
     flags = ("-n", 2, "--sleep", 0.01, "--generations", 2, "--num_params", 1000)
     line = start("-m", "estool.study.scaling", *flags).stdout.splitlines()[-1]
     assert line.startswith("ranks 2 candidates 8 parameters 1000 generation 0.")
-    # 8 candidates of 1000 float64 and their seeds; 8 returns and lengths
-    assert "asleep 0.040 s to each rank 0.06 MB, from all 0.1 kB" in line
+    # to each rank its 4 candidates of 1000 float64 and their seeds; 8 returns and lengths
+    assert "asleep 0.040 s to each rank 0.03 MB, from all 0.1 kB" in line

@@ -6,6 +6,11 @@ A dream is a world of kit/batches/rollout.py (`start`, `step`, `keep`, `observat
   info()         arrays (B,) about the last step, by name; {} where there are none
 
 Row i of the batch is the single environment with the same seed, bit for bit, over all its episodes.
+
+Which class is for whom: evolution takes the dream itself (rollout.py), which drops finished rows;
+libraries that know gymnasium's vector environments take DreamVectorEnv; stable-baselines3 takes
+the same in sb3.py's VecEnv; libraries that know single environments alone take DreamEnv, a
+hundredth as fast.
 """
 
 from collections.abc import Sequence
@@ -43,7 +48,7 @@ class DreamVectorEnv(VectorEnv):
         """`action_space`: of one row. Raises ValueError for another mode."""
         self._mode = AutoresetMode(autoreset_mode)
         if self._mode == AutoresetMode.DISABLED:
-            raise ValueError("a dream resets its rows by itself: NEXT_STEP or SAME_STEP")
+            raise ValueError("a dream resets its rows by itself: NextStep or SameStep")
         self.metadata = {"autoreset_mode": self._mode, "render_modes": []}
         self._dream, self.num_envs = dream, num_envs
         self.single_observation_space = observation_space(dream)
@@ -89,16 +94,18 @@ class DreamVectorEnv(VectorEnv):
         reward, done = dream.step(actions)
         terminated = dream.terminated & ~over
         truncated = done & ~dream.terminated & ~over
-        info, reward = dream.info(), reward.astype(np.float64) * ~over
+        reward = reward.astype(np.float64) * ~over
         self._ended = terminated | truncated
-        if self._mode == AutoresetMode.SAME_STEP:
-            over, self._ended = self._ended, np.zeros(self.num_envs, bool)
-            if over.any():
-                info["final_obs"] = np.full(self.num_envs, None, object)
-                for row in np.flatnonzero(over):
-                    info["final_obs"][row] = dream.observation[row].copy()
-                info["_final_obs"] = over
+        if self._mode == AutoresetMode.NEXT_STEP:
+            self._begin_anew(np.flatnonzero(over))
+            return dream.observation.copy(), reward, terminated, truncated, dream.info()
+        over, info = self._ended, dream.info()
+        if over.any():
+            info |= {"final_obs": np.full(self.num_envs, None, object), "_final_obs": over}
+            for row in np.flatnonzero(over):
+                info["final_obs"][row] = dream.observation[row].copy()
         self._begin_anew(np.flatnonzero(over))
+        self._ended = np.zeros(self.num_envs, bool)
         return dream.observation.copy(), reward, terminated, truncated, info
 
     def _begin_anew(self, ended: np.ndarray) -> None:

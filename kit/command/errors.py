@@ -23,6 +23,8 @@ class UserError(Exception):
 # Not mistakes of the program; others show a traceback.
 FAULTS = (UserError, OSError, MemoryError, ModuleNotFoundError)
 
+SB3 = "`pip install -r requirements-sb3.txt` in the repository's folder"
+OPTIONAL = {"stable_baselines3": SB3, "torch": SB3}  # packages that setup.bash leaves out
 READER_GONE = 141  # status where the reader of the output has seen enough, as the shell has it
 AGAIN = 0.05  # seconds until an interruption that was lost is made again: the callback is over then
 
@@ -55,7 +57,8 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     if isinstance(error, ModuleNotFoundError):
-        return f"the Python package {error.name} is not installed: run `source setup.bash`"
+        advice = OPTIONAL.get(error.name, "run `source setup.bash`")
+        return f"the Python package {error.name} is not installed: {advice}"
     return " ".join(str(error).split())  # libraries' own words may have several lines
 
 

@@ -66,7 +66,7 @@ def require_screen(advice: str) -> None:
     """
     if os.environ.get("SDL_VIDEODRIVER"):
         return
-    if sys.platform == "linux" and not (set(SCREENS) & set(os.environ)):
+    if sys.platform == "linux" and not any(map(os.environ.get, SCREENS)):
         raise UserError(f"there is no screen (neither {' nor '.join(SCREENS)} is set): {advice}")
     pygame = load_pygame()
     try:
@@ -75,7 +75,7 @@ def require_screen(advice: str) -> None:
     except pygame.error as error:
         raise UserError(f"no window can be opened ({error}): {advice}") from error
     if driver in UNSEEN:
-        named = " ".join(f"{name}={os.environ[name]}" for name in SCREENS if name in os.environ)
+        named = " ".join(f"{name}={os.environ[name]}" for name in SCREENS if os.environ.get(name))
         raise UserError(f"no window can be opened (the screen {named} does not answer): {advice}")
 
 
