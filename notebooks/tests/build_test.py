@@ -43,7 +43,7 @@ np.savez(
     centre=centre, scale=scale, project=project, acted=act(one, z, h), film=film, calm=calm,
     by_steps=guess_of_step, at_once=rnn.predict(sequences[:, :3], verbose=0)[:, -1],
     rebuilt=rebuilt, looks=looks, dreamer=dreamer, driver=driver,
-    vae=vae_curves["held out"], rnn=rnn_curves["held out"], track=track_curves["mean"],
+    vae=vae_curves["held out"], rnn=rnn_curves["train"], track=track_curves["mean"],
     **{f"score {name}": values for name, values in scores.items()},
 )
 """
