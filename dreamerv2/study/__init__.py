@@ -1,0 +1,1 @@
+"""Studies: parity with the original, and where the time goes."""

@@ -19,8 +19,9 @@ import numpy as np
 import psutil
 
 from dreamerv2.study import profile
+from dreamerv2.study.cases import Case, spaces
 from dreamerv2.study.flops import train_step_flops
-from dreamerv2.study.parity import Case, Original
+from dreamerv2.study.parity import Original
 from kit.command import cli
 from kit.command.mpi import usable_cores
 from kit.judge import timing
@@ -34,7 +35,6 @@ SIZES = {
     "laptop": (["laptop"], {}, COLOUR, 7, True),
     "laptop_vectors": (["dmc_proprio", "laptop"], {}, {"vector": (17,)}, 6, False),
 }
-BASE = ("float32", "bfloat16")  # types whose matrix products are measured
 
 
 class Timed:
@@ -70,7 +70,6 @@ def original_step(original: Original, case: Case, folder: str, threads: int):
 def our_agent(case: Case, precision: int):
     """Ours with that precision, as training makes it."""
     from dreamerv2.agent import Agent
-    from dreamerv2.study.parity import spaces
 
     config = case.config.update({"precision": precision})
     return Agent(config, *spaces(case.observations, case.actions, case.discrete))
