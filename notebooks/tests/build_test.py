@@ -16,7 +16,7 @@ SMALL |= {
     "DREAM_GENERATIONS": 2,
     "GAMES": 4,
     "LENGTH": 6,
-    "PATIENCE": 3,
+    "PATIENCE": 20,
     "TEST_LENGTH": 9,
     "SEED": 3,
 }
@@ -26,7 +26,9 @@ LAST = """
 track = Track()
 first, _ = track.reset(seed=7)
 steps = [track.step(np.array([0.1, 0.5, 0], np.float32)) for _ in range(5)]
-held_actions = np.array([step[1] for step in steps])
+paid = np.array([step[1] for step in steps])
+track.reset(seed=7, options={"patience": 3})
+still = [track.step(np.array([0, 0, 1], np.float32))[1:3] for _ in range(6)]
 rows = np.zeros((3, 1, 3 * MIXTURES * LATENTS + 1), np.float32)
 rows[1, 0, 2 * MIXTURES * LATENTS : -1] = 1  # bells e times as wide
 rows[2, 0, -1] = 2  # a wrong reward
@@ -38,7 +40,7 @@ memory = [np.zeros((EPISODES, CELLS), np.float32)] * 2
 for t in range(3):
     *memory, guess_of_step = step_of_m.predict_on_batch([sequences[:, t], *memory])
 np.savez(
-    RESULT, first=first, last=steps[-1][0], paid=held_actions, frames=frames, actions=actions,
+    RESULT, first=first, last=steps[-1][0], paid=paid, still=still, frames=frames, actions=actions,
     rewards=rewards, alive=alive, surprises=surprise(nothing, rows), one=one, z=z, h=h,
     centre=centre, scale=scale, project=project, acted=act(one, z, h), film=film, calm=calm,
     by_steps=guess_of_step, at_once=rnn.predict(sequences[:, :3], verbose=0)[:, -1],
@@ -88,6 +90,10 @@ def test_every_step_does_what_its_text_says(tmp_path, seed):
     middle = game.state[30:60, 20:76].reshape(-1, 3).mean(0)
     np.testing.assert_allclose(result["last"][23:46, 13:51].reshape(-1, 3).mean(0), middle, atol=3)
     game.close()
+    # a car that stands: the start's tiles, three decisions of patience, then nothing more
+    rewards, over = result["still"].T
+    assert over.tolist() == [0, 0, 0, 1, 1, 1] and rewards[0] > 0
+    np.testing.assert_allclose(rewards[1:], [-0.4, -0.4, -0.4, 0, 0])
 
     # rollouts: gas at the start, actions in range, pictures that move
     frames, actions, rewards = result["frames"], result["actions"], result["rewards"]
