@@ -18,6 +18,8 @@ import numpy as np
 from kit.command import interrupts
 from kit.command.errors import UserError
 
+import atari
+from atari import Starts
 from config import parse_slices
 from world import Actions, actions_of
 
@@ -84,10 +86,14 @@ class PixelEnv(gymnasium.Wrapper):
         return frame if frame.shape[2] == self._shape[2] else frame[..., :1].repeat(3, axis=2)
 
 
-def make(general: SimpleNamespace) -> PixelEnv:
-    """The environment of the config; UserError where there is none, or nothing to see of it."""
+def make(general: SimpleNamespace, starts: Starts | None = None) -> PixelEnv:
+    """The environment of the config; UserError where there is none, or nothing to see of it.
+
+    Atari games of the same `starts` share what a reset to a seed takes time for.
+    """
+    starts = Starts() if starts is None else starts
     kind = general.observation
-    env = None if kind == "render" else _make(general, None)
+    env = None if kind == "render" else _make(general, None, starts)
     if env is not None and _is_picture(env.observation_space):
         return PixelEnv(env, general, rendered=False)
     if env is not None:
@@ -97,7 +103,7 @@ def make(general: SimpleNamespace) -> PixelEnv:
             raise UserError(
                 f"general.observation pixels: {general.game_name} observes {space}; give render"
             )
-    env = _make(general, "rgb_array")
+    env = _make(general, "rgb_array", starts)
     cv2.setNumThreads(1)  # frames are too small to share; other cores have other processes
     return PixelEnv(env, general, rendered=True)
 
@@ -108,7 +114,7 @@ def _is_picture(space: gymnasium.Space) -> bool:
     return colours and space.dtype == np.uint8 and min(shape[:2]) >= SMALLEST
 
 
-def _make(general: SimpleNamespace, render_mode: str | None) -> gymnasium.Env:
+def _make(general: SimpleNamespace, render_mode: str | None, starts: Starts) -> gymnasium.Env:
     name = general.game_name
     arguments = dict(general.environment_arguments)
     if general.max_steps:
@@ -118,6 +124,9 @@ def _make(general: SimpleNamespace, render_mode: str | None) -> gymnasium.Env:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of versions that the config asks for by name
+            spec = gymnasium.registry.get(name)
+            if spec and spec.entry_point == atari.ENTRY_POINT:
+                name = atari.quick(spec, starts)
             return gymnasium.make(
                 name, render_mode=render_mode, disable_env_checker=True, **arguments
             )
@@ -145,8 +154,8 @@ class Games:
     """
 
     def __init__(self, general: SimpleNamespace):
-        self._general = general
-        self._envs = [make(general)]
+        self._general, self._starts = general, Starts()
+        self._envs = [make(general, self._starts)]
         self.actions: Actions = self._envs[0].actions
         self.limit = self._envs[0].limit
         self._slots = np.empty(0, np.int64)  # the environment of each row
@@ -162,7 +171,7 @@ class Games:
         count, old = len(seeds), len(self.frames)
         fresh = np.setdiff1d(np.arange(old + count), self._slots)[:count]
         while len(self._envs) <= max(fresh, default=-1):
-            self._envs.append(make(self._general))
+            self._envs.append(make(self._general, self._starts))
         first = np.empty((count, *self.frames.shape[1:]), np.uint8)
         with interrupts.postponed():
             for k, (slot, seed) in enumerate(zip(fresh, seeds, strict=True)):

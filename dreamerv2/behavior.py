@@ -74,8 +74,9 @@ class ActorCritic:
             dict(config.actor) | {"dist": dist},
             "actor",
         )
-        self.critic = Head(self.critic_parameters, "critic", features, 0, config.critic, "critic")
-        Head(self.slow_parameters, "critic", features, 0, config.critic, "critic")
+        critic = ("critic", features, 0, config.critic, "critic", config.zero_heads)
+        self.critic = Head(self.critic_parameters, *critic)
+        Head(self.slow_parameters, *critic)
         for name, variable in self.slow_parameters.variables.items():
             variable.assign(self.critic_parameters.variables[name])
         self.actor_optimizer = Optimizer("actor", self.actor_parameters, config.actor_opt)

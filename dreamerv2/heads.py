@@ -22,10 +22,18 @@ class Head:
     """`config.layers` dense layers of `config.units`, and a distribution over `size` numbers.
 
     A size of 0 is a single number: the distribution's values are (N,) in place of (N, size).
+    With `zero` the last layer begins at zero, so that an untrained head says 0 (of DreamerV3).
     """
 
     def __init__(
-        self, parameters: Parameters, name: str, inputs: int, size: int, config: Mapping, flag: str
+        self,
+        parameters: Parameters,
+        name: str,
+        inputs: int,
+        size: int,
+        config: Mapping,
+        flag: str,
+        zero: bool = False,
     ):
         self._size, self._dist = size, config["dist"]
         self._min_std = config.get("min_std", 0.1)
@@ -38,7 +46,7 @@ class Head:
         units = [config["units"]] * config["layers"]
         self._stack = Stack(parameters, name, inputs, units, config["act"], config["norm"])
         width = self._stack.size
-        self._out = Dense(parameters, f"{name}/out", width, max(size, 1))
+        self._out = Dense(parameters, f"{name}/out", width, max(size, 1), 0.0 if zero else 1.0)
         if self._dist in SPREAD:
             self._std = Dense(parameters, f"{name}/std", width, size)
 

@@ -43,11 +43,11 @@ class Parameters:
         self._exact: set[str] = set()  # names that are read as float32
         self.variables: dict[str, tf.Variable] = {}
 
-    def kernel(self, name: str, shape: Sequence[int]) -> None:
-        """A matrix, or a convolution's kernel, uniform after Glorot & Bengio (2010)."""
+    def kernel(self, name: str, shape: Sequence[int], scale: float = 1.0) -> None:
+        """A matrix or a convolution's kernel: uniform after Glorot & Bengio (2010), times scale."""
         area = int(np.prod(shape[:-2]))
         limit = np.sqrt(6 / (area * (shape[-2] + shape[-1])))
-        self._add(name, self._rng.uniform(-limit, limit, shape))
+        self._add(name, scale * self._rng.uniform(-limit, limit, shape))
 
     def constant(self, name: str, size: int, value: float = 0.0, exact: bool = False) -> None:
         """A vector; an `exact` one is read as float32."""
@@ -76,9 +76,11 @@ class Parameters:
 class Dense:
     """x (N, In) @ kernel + bias: (N, Out)."""
 
-    def __init__(self, parameters: Parameters, name: str, inputs: int, outputs: int):
+    def __init__(
+        self, parameters: Parameters, name: str, inputs: int, outputs: int, scale: float = 1.0
+    ):
         self.kernel, self.bias = f"{name}/kernel", f"{name}/bias"
-        parameters.kernel(self.kernel, (inputs, outputs))
+        parameters.kernel(self.kernel, (inputs, outputs), scale)
         parameters.constant(self.bias, outputs)
 
     def __call__(self, p: Tensors, *parts: tf.Tensor) -> tf.Tensor:

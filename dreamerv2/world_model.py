@@ -52,7 +52,9 @@ class WorldModel:
         self.rssm = RSSM(parameters, size, actions, rssm, dtype, config.unimix)
         size = self.rssm.feature_size
         self.decoder = Decoder(parameters, size, observations, config.decoder)
-        self.reward = Head(parameters, "reward", size, 0, config.reward_head, "reward_head")
+        self.reward = Head(
+            parameters, "reward", size, 0, config.reward_head, "reward_head", config.zero_heads
+        )
         self.discount = None
         if config.pred_discount:
             head = config.discount_head

@@ -10,6 +10,7 @@ from kit.command import cli
 if __name__ == "__main__":
     cli.begin()
 
+import itertools
 import tempfile
 from pathlib import Path
 
@@ -35,7 +36,7 @@ from rnn_data import Chunk, Rewards
 from train_mem import make_batch, train_step
 from vae import VAE
 
-GAMES, STEPS = 32, 25  # of a rollout
+GAMES, STEPS = 32, 100  # of a rollout
 DREAMS = 512
 STREAMS, LENGTH = 64, 50  # of a batch of M
 FRAMES = 4096  # of a file that is read
@@ -55,16 +56,31 @@ def game_rows(values: config.Config, model: WorldModel) -> list[Row]:
     world = RealWorld(model, values)
     weights = np.random.default_rng(0).normal(0, 0.1, Controllers.size(values, model.actions))
 
+    def start(seeds):
+        games.keep(np.empty(0, np.int64))
+        games.start([next(seeds)])
+
+    new, used = itertools.count(1), itertools.repeat(0)
+
     def rollouts(count, batch):
         mind = Controllers(weights[None].repeat(count, 0), values, model.actions)
         return lambda: run_rollouts(world, mind.act, np.arange(count), STEPS, batch)
 
     few = GAMES // 4
     functions = {"alone": alone, "one": rollouts(few, 1), "many": rollouts(GAMES, GAMES)}
+    functions |= {"start": lambda: start(new), "again": lambda: start(used)}
     found = timing.seconds(functions, 3)
     games.close(), world.close()
     one, many = few * STEPS / found["one"], GAMES * STEPS / found["many"]
     return [
+        Row("Boxing, a start", found["start"] * 1e3, "ms"),
+        Row(
+            "Boxing, a start from a seed used before",
+            found["again"] * 1e3,
+            "ms",
+            found["start"] / found["again"],
+            "a new seed",
+        ),
         Row("Boxing, frames of 64x64", GAMES * STEPS // 4 / found["alone"], "steps/s"),
         Row("Boxing by V, M and C, one game at a time", one, "steps/s"),
         Row(f"the same, {GAMES} games at once", many, "steps/s", many / one, "one at a time"),

@@ -246,6 +246,21 @@ def test_images_of_another_size_than_the_decoders_are_refused():
         make({"image": gymnasium.spaces.Box(0, 255, (96, 96, 3), np.uint8)})
 
 
+@pytest.mark.parametrize("zero", [True, False])
+def test_zero_heads_make_untrained_rewards_and_values_zero(zero):
+    agent = make({"vector": VECTOR}, zero_heads=zero)
+    features = agent.world_model.rssm.feature_size
+    states = tf.random.normal((7, features))
+    critic, reward = agent.behavior.critic, agent.world_model.reward
+    for head, parameters in (
+        (critic, agent.behavior.critic_parameters),
+        (critic, agent.behavior.slow_parameters),
+        (reward, agent.world_model.parameters),
+    ):
+        said = head(parameters.read(tf.float32), states).mode()
+        assert bool(tf.reduce_all(said == 0)) == zero
+
+
 def test_a_share_of_every_categorical_is_uniform():
     rssm = make({"vector": VECTOR}, unimix=0.1).world_model.rssm
     said = np.random.default_rng(0).normal(size=(2, 16)).astype(np.float32)
