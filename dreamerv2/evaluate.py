@@ -1,7 +1,7 @@
 """Score a trained agent over test episodes, show it, or make a small file of it.
 
     python dreamerv2/evaluate.py ~/logdir/empty                       # 100 episodes
-    python dreamerv2/evaluate.py dreamerv2/agents/minigrid_empty.npz --gif agent.gif
+    python dreamerv2/evaluate.py dreamerv2/zoo/minigrid_empty.npz --gif agent.gif
     python dreamerv2/evaluate.py ~/logdir/empty --export empty.npz    # for others
 
 The agent is a run's folder or such a file. Prints a line for each episode and their statistics;
