@@ -1,6 +1,6 @@
 """Play inside the dream of a trained agent: every picture is the world model's.
 
-    python dreamerv2/play.py dreamerv2/agents/minigrid_empty.npz    # by hand, in a window
+    python dreamerv2/play.py dreamerv2/zoo/minigrid_empty.npz    # by hand, in a window
     python dreamerv2/play.py AGENT --actor --video dream.mp4        # the agent, without a screen
     python dreamerv2/play.py AGENT --actor --beside --gif dream.gif # the real game beside it
 
