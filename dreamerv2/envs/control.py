@@ -91,6 +91,11 @@ def make(name: str, config, pictures: bool) -> gymnasium.Env:
             load = _loader(domain, task)
     except ImportError as error:
         raise UserError(f"task dmc needs dm_control ({error}): {INSTALL}") from error
+    except Exception as error:  # of PyOpenGL, which says nothing that helps
+        raise UserError(
+            "task dmc cannot draw its pictures: OpenGL for EGL is missing or broken (Debian: "
+            f"libegl1, libgl1, libgl1-mesa-dri); tasks from vectors need none ({error})"
+        ) from error
     camera = config.dmc_camera if config.dmc_camera >= 0 else CAMERAS.get(name, 0)
     try:
         return Control(load, tuple(config.render_size), camera, pictures)

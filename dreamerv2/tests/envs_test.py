@@ -9,7 +9,7 @@ import pytest
 from gymnasium import spaces
 
 from dreamerv2 import config as settings
-from dreamerv2.envs import rooms
+from dreamerv2.envs import control, rooms
 from dreamerv2.envs.adapter import ActionRepeat, Actions, Observations, adapt
 from dreamerv2.envs.batch import make_batch
 from dreamerv2.envs.make import make, strategy
@@ -283,6 +283,15 @@ def test_environments_side_by_side_play_what_each_plays_alone(parallel):
 def test_an_unknown_way_to_run_side_by_side():
     with pytest.raises(UserError, match="--envs_parallel: expected none, thread, process"):
         make_batch([Counter], "both")
+
+
+def test_broken_opengl_is_one_sentence(monkeypatch):
+    def broken(domain, task):
+        raise AttributeError("'NoneType' object has no attribute 'glGetError'")
+
+    monkeypatch.setattr(control, "_loader", broken)
+    with pytest.raises(UserError, match="OpenGL for EGL is missing or broken"):
+        control.make("walker_walk", CONFIG, pictures=True)
 
 
 def test_dm_control_ends_by_its_clock_and_repeats_by_its_seed():
