@@ -12,10 +12,9 @@ What it does not say is taken from config.json.dist. `python run.py keys` explai
 Each command goes on where it stopped when it is started again.
 """
 
-if __name__ == "__main__":
-    from kit.command import cli
+from kit.command import cli
 
-    cli.begin()
+cli.begin(__name__)
 
 import argparse
 import contextlib
@@ -23,8 +22,6 @@ import json
 import os
 from importlib import import_module
 from pathlib import Path
-
-from kit.command import cli
 
 import config
 import talk

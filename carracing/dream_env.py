@@ -12,8 +12,7 @@ steer, gas and brake. Unlike the reference's, the LSTM is advanced once a step, 
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 import os
 from pathlib import Path

@@ -10,8 +10,7 @@ key M shows what M expected of each frame beside what came. It starts in ten sec
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 from pathlib import Path
 

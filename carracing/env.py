@@ -13,8 +13,7 @@ Reads and writes no files. Observations are (64, 64, 3) uint8 RGB; actions are (
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 from collections.abc import Sequence
 

@@ -17,8 +17,7 @@ Started again, it goes on where it stopped: an episode whose file is there is no
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 import contextlib
 from pathlib import Path

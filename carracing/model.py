@@ -11,8 +11,7 @@ or writes --video out.mp4 or --gif out.gif.
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 from pathlib import Path
 

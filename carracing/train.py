@@ -19,8 +19,7 @@ still. Evaluations never end so.
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 from pathlib import Path
 

@@ -14,8 +14,7 @@ Started again it goes on from its last checkpoint; --restart begins anew.
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 import contextlib
 import time

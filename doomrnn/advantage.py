@@ -11,8 +11,7 @@ whose action is the estimated advantage. model.py can play it, train.py --along 
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 from pathlib import Path
 

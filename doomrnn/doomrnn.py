@@ -11,8 +11,7 @@ an action a number in [-1, 1] that `world.discretise` turns into left, stay or r
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 import os
 from pathlib import Path

@@ -11,8 +11,7 @@ last part. Where series.npz is complete, it does nothing.
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 import hashlib
 import shutil

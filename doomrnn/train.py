@@ -15,8 +15,7 @@ the best one is kept.
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 import atexit
 import functools

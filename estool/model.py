@@ -11,8 +11,7 @@ and their statistics.
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 import os
 from pathlib import Path

@@ -13,8 +13,7 @@ scored on selection seeds, and the best one is kept. `python model.py GAME log/x
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 from estool import agents, evolve
 from kit.command import mpi

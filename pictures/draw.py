@@ -8,8 +8,7 @@ doom_learning.png beside this file. CarRacing's curve is drawn by carracing/stud
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 from pathlib import Path
 

@@ -7,8 +7,7 @@ Reads estool/zoo/, plays the games, needs no screen. Writes estool_zoo.png besid
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 import os
 from pathlib import Path

@@ -7,8 +7,7 @@ they were measured on. How fast V trains is in the other rooms' bench.py: it is 
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 import itertools
 import tempfile

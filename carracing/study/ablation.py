@@ -13,8 +13,7 @@ Started again it goes on where it stopped.
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 import shutil
 from dataclasses import dataclass

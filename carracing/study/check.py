@@ -15,8 +15,7 @@ its gate by more than two standard errors.
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 import sys
 from pathlib import Path

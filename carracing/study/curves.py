@@ -12,8 +12,7 @@ its steps are at most those drawn: 64 x 16 episodes of 1000 steps a generation.
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 from pathlib import Path
 

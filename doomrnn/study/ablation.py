@@ -12,8 +12,7 @@ Started again it goes on where it stopped.
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 import shutil
 from pathlib import Path

@@ -6,8 +6,7 @@ hold on a busy machine; rates hold for the machine they were measured on.
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 import argparse
 import os

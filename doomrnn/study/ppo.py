@@ -11,8 +11,7 @@ way to the score: evolution's agents are better by far. Prints the mean length o
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 from kit.batches.sb3 import VecEnv  # first: it cannot be loaded after TensorFlow
 

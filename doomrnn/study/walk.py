@@ -8,8 +8,7 @@ right, the way from wall to wall runs upwards, a cross is a death.
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 from pathlib import Path
 

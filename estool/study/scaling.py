@@ -11,8 +11,7 @@ depend on what else the machine does. Processor time does not.
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 import time
 

@@ -8,8 +8,7 @@ in generation 2, or all ranks meet the same bad file at the start (both).
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 import os
 import signal

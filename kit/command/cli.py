@@ -1,10 +1,9 @@
 """Command lines: presets, argument types, one-sentence errors.
 
-A script begins with the first two lines below, before it imports what takes long to load, and ends
-in the last two; PRESETS is a dict: preset name -> {flag: value}.
+A script begins with the first line below, before it imports what takes long to load, and ends in
+the last two; PRESETS is a dict: preset name -> {flag: value}.
 
-    if __name__ == "__main__":
-        cli.begin()
+    cli.begin(__name__)
 
     def main(argv=None):
         parser = cli.parser(__doc__, PRESETS)
@@ -34,12 +33,14 @@ DEFAULTS = {
 }
 
 
-def begin() -> None:
+def begin(name: str = "__main__") -> None:
     """Make this process a command: from now on its interruptions and faults are one sentence.
 
-    For scripts that are run, not imported. Called first, because Ctrl-C often comes while
-    TensorFlow is loaded.
+    `name` is the script's __name__: nothing happens where it is imported. Called first, because
+    Ctrl-C often comes while TensorFlow is loaded.
     """
+    if name != "__main__":
+        return
     _use_utf8()
     _open_streams()
     sys.excepthook = errors.report

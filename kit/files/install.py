@@ -8,8 +8,7 @@ previous-<number>/ of that folder, and a line says so. With --keep a file that i
 
 from kit.command import cli
 
-if __name__ == "__main__":
-    cli.begin()
+cli.begin(__name__)
 
 import shutil
 from pathlib import Path

@@ -95,14 +95,14 @@ def test_an_interruption_in_a_callback_is_not_lost(number, sigint):
 
 
 def test_ctrl_c_in_an_import_is_a_sentence_where_python_wraps_it_too():
-    code = "from kit.command import cli; cli.begin()\n"
+    code = "from kit.command import cli; cli.begin(__name__)\n"
     code += "class A:\n def __set_name__(self, *_): raise KeyboardInterrupt\nclass B: a = A()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (130, "-c: interrupted\n")
 
 
 def test_a_command_draws_into_files_whatever_backend_is_asked_for():
-    code = "from kit.command import cli\ncli.begin()\n"
+    code = "from kit.command import cli\ncli.begin(__name__)\n"
     code += "def main():\n import matplotlib, cv2\n"
     code += " print(matplotlib.get_backend(), cv2.getNumThreads())\ncli.run(main)"
     asked = os.environ | {"MPLBACKEND": "nonsense"}
@@ -113,7 +113,7 @@ def test_a_command_draws_into_files_whatever_backend_is_asked_for():
 def test_in_a_path_that_the_locale_has_no_characters_for_a_command_takes_utf8(tmp_path):
     root = Path(cli.__file__).parents[2]
     (tmp_path / "é").symlink_to(root)
-    code = "import sys\nfrom kit.command import cli\ncli.begin()\n"
+    code = "import sys\nfrom kit.command import cli\ncli.begin(__name__)\n"
     code += "import psutil\nprint(sys.getfilesystemencoding(), sys.argv[1])"
     asked = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     kept = "ascii" if str(root).isascii() and sys.prefix.isascii() else "utf-8"
