@@ -32,7 +32,7 @@ exec 3>&1
 
 check "ruff check" ruff check .
 check "ruff format" ruff format --check .
-for file in vae.py fast/vae_layers.py vae_train.py rnn_train.py study/keras_baseline.py; do
+for file in vae.py fast/vae_layers.py vae_train.py rnn_train.py; do
     check "twins $file" cmp "carracing/$file" "doomrnn/$file"
 done
 for file in vae.py fast/vae_layers.py; do

@@ -9,23 +9,16 @@ from kit.command import cli
 
 cli.begin(__name__)
 
-import argparse
-import os
-import re
-import subprocess
-import sys
-import tempfile
+import functools
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from estool.es import CMAES
-from kit.command import launch
 from kit.command.mpi import usable_cores
 from kit.files.weights import save_initial_z
-from kit.judge import timing
+from kit.judge import keras_baseline, timing
 from kit.judge.timing import Row
 from kit.tensors import precision
 from kit.tensors.adam import Adam
@@ -37,7 +30,6 @@ from env import make
 from fast.lstm_gradient import training_variables
 from rnn import MDNRNN, FastStep, mdn_loss
 from rnn_train import train_step as rnn_train_step
-from study import keras_baseline as baseline
 from vae import VAE
 from vae_train import train_step as vae_train_step
 from world import HIDDEN, SEES, Z_SIZE
@@ -112,48 +104,23 @@ def dream_rows(model: WorldModel) -> list[Row]:
 def vae_rows(towers: int, other: timing.Other, batch: int = 100) -> list[Row]:
     """Training and encoding of V, ours and plain Keras layers, in turns."""
     frames = np.random.default_rng(0).integers(0, 256, (256, 64, 64, 3), np.uint8)
-    few = tf.constant(frames[:batch])
     kind = precision.resolve("auto")
     fast, plain = VAE(Z_SIZE, kind), VAE(Z_SIZE)
     ours = vae_train_step(fast, Adam(fast.variables), towers)
-    seed, rate = tf.constant([1, 2]), tf.constant(1e-4)
-    steps = range(5)  # one after the other, as in a training
-    training = timing.seconds(
-        {
-            "ours": lambda: [ours(few, seed, rate).numpy() for _ in steps],
-            "keras": lambda: [other.call("vae") for _ in steps],
-        }
-    )
+    rows = keras_baseline.vae_training_rows(ours, frames[:batch], other)
     encoding = timing.seconds(
         {
             "keras": lambda: other.call("encode"),
-            "float32": lambda: encode_on_cores(plain, frames),
-            kind: lambda: encode_on_cores(fast, frames),
+            "float32": lambda: keras_baseline.encode_on_cores(plain, frames),
+            kind: lambda: keras_baseline.encode_on_cores(fast, frames),
         },
         6,
     )
-    keras, our = (batch * len(steps) / training[name] for name in ("keras", "ours"))
     base = 256 / encoding["keras"]
-    return [
-        Row("V training, plain Keras layers", keras, "frames/s"),
-        Row(f"V training, {kind}", our, "frames/s", our / keras, "Keras layers"),
-        *(
-            Row(
-                f"V encoding, batch 256, {name}",
-                256 / t,
-                "frames/s",
-                256 / t / base,
-                "Keras layers",
-            )
-            for name, t in encoding.items()
-        ),
-    ]
-
-
-def encode_on_cores(vae: VAE, frames: np.ndarray) -> None:
-    """Encode a share of the frames on each core, as series.py does with episodes."""
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        list(pool.map(vae.encode, np.array_split(frames, usable_cores())))
+    for name, taken in encoding.items():
+        rate, what = 256 / taken, f"V encoding, batch 256, {name}"
+        rows.append(Row(what, rate, "frames/s", rate / base, "Keras layers"))
+    return rows
 
 
 def rnn_rows(towers: int, other: timing.Other, episodes: int = 100, steps: int = 100) -> list[Row]:
@@ -170,63 +137,28 @@ def rnn_rows(towers: int, other: timing.Other, episodes: int = 100, steps: int =
     }
     state, seed = [tf.zeros((episodes, HIDDEN))] * 2, tf.constant([1, 2])
     rate = tf.constant(1e-3)
-    measured = timing.seconds(
-        {
-            "ours": lambda: ours(chunk, state, seed, rate),
-            "keras": lambda: other.call("rnn"),
-        }
+    return keras_baseline.training_rows(
+        "M",
+        episodes * steps,
+        "timesteps",
+        lambda: ours(chunk, state, seed, rate),
+        lambda: other.call("rnn"),
     )
-    our, keras = (episodes * steps / measured[name] for name in ("ours", "keras"))
-    return [
-        Row("M training, plain Keras layers", keras, "timesteps/s"),
-        Row(f"M training, {kind}", our, "timesteps/s", our / keras, "Keras layers"),
-    ]
 
 
-def plain_functions(batch: int = 100, steps: int = 100) -> dict:
-    """V and M in plain Keras layers, for a process with TensorFlow's own choice of threads."""
-    rng = np.random.default_rng(0)
-    frames = tf.constant(rng.integers(0, 256, (256, 64, 64, 3), np.uint8))
-    few = frames[:batch]
-    vae, encoder = baseline.vae_step(Z_SIZE)
-    encode = tf.function(lambda x: encoder(tf.cast(x, tf.float32) / 255)[0])
-    rnn = baseline.rnn_step(HIDDEN, MDNRNN().output_size, mdn_loss)
-    x, z = (
-        tf.constant(rng.standard_normal((batch, steps, n), np.float32))
-        for n in (MDNRNN().input_size, Z_SIZE)
-    )
-    return {"vae": lambda: vae(few), "encode": lambda: encode(frames), "rnn": lambda: rnn(x, z)}
-
-
-def rank_rows(model: WorldModel) -> list[Row]:
-    """train.py itself with one single-threaded rank and with two."""
-    rates = {}
-    with tempfile.TemporaryDirectory() as folder:
-        model.vae.save(Path(folder) / "vae" / "vae.json")
-        model.rnn.save(Path(folder) / "rnn" / "rnn.json")
-        save_initial_z(Path(folder) / "initial_z" / "initial_z.json", *model.initial_z)
-        for count in (1, 2):
-            command = f"train.py -n {count} --models {folder} --directory {folder}/{count} "
-            command += "--population 32 -e 2 --generations 3 --max_length 100"
-            environment = os.environ | dict.fromkeys(launch.THREADS, "1")
-            output = subprocess.run(
-                [sys.executable, *command.split()],
-                env=environment, check=True, capture_output=True, text=True,
-            ).stdout  # fmt: skip
-            rates[count] = max(float(rate) for rate in re.findall(r"(\d+) steps/s", output))
-    return [
-        Row("train.py, 1 rank on 1 thread", rates[1], "steps/s"),
-        Row("train.py, 2 ranks", rates[2], "steps/s", rates[2] / rates[1], "1 rank"),
-    ]
+def save(model: WorldModel, folder: Path) -> None:
+    """Write the weights that train.py reads."""
+    model.vae.save(folder / "vae" / "vae.json")
+    model.rnn.save(folder / "rnn" / "rnn.json")
+    save_initial_z(folder / "initial_z" / "initial_z.json", *model.initial_z)
 
 
 def main(argv=None):
-    parser = cli.parser(__doc__)
-    parser.add_argument("--json", action="store_true", help="print json")
-    parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
-    args = cli.parse(parser, argv=argv)
+    args = timing.parse(__doc__, argv)
     if args.plain:
-        timing.serve(plain_functions())
+        rnn = MDNRNN()
+        sizes = Z_SIZE, rnn.input_size, rnn.hidden, rnn.output_size
+        timing.serve(keras_baseline.functions(*sizes, mdn_loss, steps=100))
         return
     towers = precision.use_towers()
     model = WorldModel(VAE(Z_SIZE), MDNRNN(), (np.zeros((1, Z_SIZE), np.float32),) * 2)
@@ -235,7 +167,8 @@ def main(argv=None):
     other = timing.Other()
     rows += vae_rows(towers, other) + rnn_rows(towers, other)
     other.close()
-    rows += rank_rows(model)
+    arguments = "--population 32 -e 2 --generations 3 --max_length 100"
+    rows += timing.rank_rows(functools.partial(save, model), arguments)
     timing.show(rows, args.json)
 
 

@@ -8,12 +8,7 @@ from kit.command import cli
 
 cli.begin(__name__)
 
-import argparse
-import os
-import re
-import subprocess
-import sys
-import tempfile
+import functools
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,10 +17,9 @@ import numpy as np
 
 from estool.es import CMAES
 from kit.batches.rollout import run_parallel, run_rollouts
-from kit.command import launch
 from kit.command.mpi import usable_cores
 from kit.files.weights import save_initial_z
-from kit.judge import timing
+from kit.judge import keras_baseline, timing
 from kit.judge.timing import Row
 from kit.tensors import precision
 from kit.tensors.adam import Adam
@@ -37,10 +31,9 @@ from doomrnn import Dream
 from fast.lstm_gradient import training_variables
 from rnn import MDNRNN, FastStep, mdn_losses
 from rnn_train import train_step as rnn_train_step
-from study import keras_baseline as baseline
 from vae import VAE
 from vae_train import train_step as vae_train_step
-from world import HIDDEN, ROWS, SEES, Z_SIZE
+from world import ROWS, SEES, Z_SIZE
 
 M_SHAPES = MDNRNN().shapes
 STEP_FLOPS = 2 * (np.prod(M_SHAPES[0]) + np.prod(M_SHAPES[2]))  # of a step of M
@@ -174,37 +167,21 @@ def game_rows(steps: int = 300) -> list[Row]:
 
 def vae_rows(towers: int, other: timing.Other, batch: int = 100) -> list[Row]:
     """Training and encoding of V, ours and plain Keras layers, in turns."""
-    from kit.tensors.adam import Adam
-
     frames = np.random.default_rng(0).integers(0, 256, (256, 64, 64, 3), np.uint8)
-    few = tf.constant(frames[:batch])
     kind = precision.resolve("auto")
-    vae = VAE(Z_SIZE, kind)
-    ours = vae_train_step(vae, Adam(vae.variables), towers)
-    seed, rate = tf.constant([1, 2]), tf.constant(1e-4)
-    steps = range(5)  # one after the other, as in a training
-    training = timing.seconds(
-        {
-            "ours": lambda: [ours(few, seed, rate).numpy() for _ in steps],
-            "keras": lambda: [other.call("vae") for _ in steps],
-        }
-    )
-    plain, fast = VAE(Z_SIZE), vae
+    fast, plain = VAE(Z_SIZE, kind), VAE(Z_SIZE)
+    ours = vae_train_step(fast, Adam(fast.variables), towers)
+    rows = keras_baseline.vae_training_rows(ours, frames[:batch], other)
     encoding = timing.seconds(
         {
             "one": lambda: plain.encode(frames[:1]),
             "keras": lambda: other.call("encode"),
-            "float32": lambda: encode_on_cores(plain, frames),
-            "best": lambda: encode_on_cores(fast, frames),
+            "float32": lambda: keras_baseline.encode_on_cores(plain, frames),
+            "best": lambda: keras_baseline.encode_on_cores(fast, frames),
         },
         6,
     )
-    keras, our = (batch * len(steps) / training[name] for name in ("keras", "ours"))
-    rows = [
-        Row("V training, plain Keras layers", keras, "frames/s"),
-        Row(f"V training, {kind}", our, "frames/s", our / keras, "Keras layers"),
-        Row("V encoding, batch 1, float32", 1 / encoding["one"], "frames/s"),
-    ]
+    rows.append(Row("V encoding, batch 1, float32", 1 / encoding["one"], "frames/s"))
     base = 256 / encoding["keras"]
     rows.append(Row("V encoding, batch 256, plain Keras layers", base, "frames/s"))
     for name, label in (("float32", "float32"), ("best", kind)):
@@ -213,12 +190,6 @@ def vae_rows(towers: int, other: timing.Other, batch: int = 100) -> list[Row]:
             Row(f"V encoding, batch 256, {label}", value, "frames/s", value / base, "Keras layers")
         )
     return rows
-
-
-def encode_on_cores(vae: VAE, frames: np.ndarray) -> None:
-    """Encode a share of the frames on each core, as series.py does with episodes."""
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        list(pool.map(vae.encode, np.array_split(frames, usable_cores())))
 
 
 def rnn_rows(towers: int, other: timing.Other, streams: int = 100, steps: int = 64) -> list[Row]:
@@ -238,17 +209,13 @@ def rnn_rows(towers: int, other: timing.Other, streams: int = 100, steps: int = 
     chunk = {name: tf.constant(value) for name, value in chunk.items()}
     state, seed = [tf.zeros((streams, rnn.hidden))] * 2, tf.constant([1, 2])
     rate = tf.constant(1e-3)
-    measured = timing.seconds(
-        {
-            "ours": lambda: ours(chunk, state, seed, rate),
-            "keras": lambda: other.call("rnn"),
-        }
+    return keras_baseline.training_rows(
+        "M",
+        streams * steps,
+        "timesteps",
+        lambda: ours(chunk, state, seed, rate),
+        lambda: other.call("rnn"),
     )
-    our, keras = (streams * steps / measured[name] for name in ("ours", "keras"))
-    return [
-        Row("M training, plain Keras layers", keras, "timesteps/s"),
-        Row(f"M training, {kind}", our, "timesteps/s", our / keras, "Keras layers"),
-    ]
 
 
 def keras_loss(output, z):
@@ -257,50 +224,19 @@ def keras_loss(output, z):
     return sum(mdn_losses(output, z, rows, rows + 1))
 
 
-def plain_functions(batch: int = 100, steps: int = 64) -> dict:
-    """V and M in plain Keras layers, for a process with TensorFlow's own choice of threads."""
-    rng = np.random.default_rng(0)
-    frames = tf.constant(rng.integers(0, 256, (256, 64, 64, 3), np.uint8))
-    few = frames[:batch]
-    vae, encoder = baseline.vae_step(Z_SIZE)
-    encode = tf.function(lambda x: encoder(tf.cast(x, tf.float32) / 255)[0])
-    rnn = baseline.rnn_step(HIDDEN, MDNRNN().output_size, keras_loss)
-    x, z = (
-        tf.constant(rng.standard_normal((batch, steps, n), np.float32))
-        for n in (MDNRNN().input_size, Z_SIZE)
-    )
-    return {"vae": lambda: vae(few), "encode": lambda: encode(frames), "rnn": lambda: rnn(x, z)}
-
-
-def rank_rows(model: WorldModel) -> list[Row]:
-    """train.py itself with one single-threaded rank and with two."""
-    rates = {}
-    with tempfile.TemporaryDirectory() as folder:
-        model.vae.save(Path(folder) / "vae.json")
-        model.rnn.save(Path(folder) / "rnn.json")
-        save_initial_z(Path(folder) / "initial_z.json", *model.initial_z)
-        for count in (1, 2):
-            command = f"train.py -n {count} --models {folder} --directory {folder}/{count} "
-            command += "--population 32 --generations 4 --max_length 100"
-            environment = os.environ | dict.fromkeys(launch.THREADS, "1")
-            output = subprocess.run(
-                [sys.executable, *command.split()],
-                env=environment, check=True, capture_output=True, text=True,
-            ).stdout  # fmt: skip
-            rates[count] = max(float(rate) for rate in re.findall(r"(\d+) steps/s", output))
-    return [
-        Row("train.py, 1 rank on 1 thread", rates[1], "steps/s"),
-        Row("train.py, 2 ranks", rates[2], "steps/s", rates[2] / rates[1], "1 rank"),
-    ]
+def save(model: WorldModel, folder: Path) -> None:
+    """Write the weights that train.py reads."""
+    model.vae.save(folder / "vae.json")
+    model.rnn.save(folder / "rnn.json")
+    save_initial_z(folder / "initial_z.json", *model.initial_z)
 
 
 def main(argv=None):
-    parser = cli.parser(__doc__)
-    parser.add_argument("--json", action="store_true", help="print json")
-    parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
-    args = cli.parse(parser, argv=argv)
+    args = timing.parse(__doc__, argv)
     if args.plain:
-        timing.serve(plain_functions())
+        rnn = MDNRNN()
+        sizes = Z_SIZE, rnn.input_size, rnn.hidden, rnn.output_size
+        timing.serve(keras_baseline.functions(*sizes, keras_loss, steps=64))
         return
     towers = precision.use_towers()
     model = never_ending(
@@ -311,7 +247,8 @@ def main(argv=None):
     other = timing.Other()
     rows += vae_rows(towers, other) + rnn_rows(towers, other)
     other.close()
-    rows += rank_rows(model)
+    arguments = "--population 32 --generations 4 --max_length 100"
+    rows += timing.rank_rows(functools.partial(save, model), arguments)
     timing.show(rows, args.json)
 
 

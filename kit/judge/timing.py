@@ -1,13 +1,20 @@
 """Benchmarks: functions timed in turns in one run, and a table of the results."""
 
+import argparse
 import json
+import os
+import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
+
+from kit.command import cli, launch
 
 
 @dataclass
@@ -66,10 +73,40 @@ def serve(functions: Mapping[str, Callable[[], object]]) -> None:
         print("done", line.strip(), flush=True)
 
 
+def parse(doc: str, argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The flags of a benchmark: `json` for machines, and `plain` for the process of `Other`."""
+    parser = cli.parser(doc)
+    parser.add_argument("--json", action="store_true", help="print json")
+    parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
+    return cli.parse(parser, argv=argv)
+
+
 def sgemm_gflops(size: int = 1024, rounds: int = 20) -> float:
     """float32 matrix products of this machine on the threads numpy has: GFLOP/s."""
     a = np.random.default_rng(0).standard_normal((size, size), np.float32)
     return 2 * size**3 / seconds({"sgemm": lambda: a @ a}, rounds)["sgemm"] / 1e9
+
+
+def rank_rows(save: Callable[[Path], None], arguments: str) -> list[Row]:
+    """train.py in this folder with one single-threaded rank and with two.
+
+    `save(folder)` writes the weights that it reads; `arguments` are its further flags.
+    """
+    rates = {}
+    with tempfile.TemporaryDirectory() as folder:
+        save(Path(folder))
+        for count in (1, 2):
+            command = f"train.py -n {count} --models {folder} --directory {folder}/{count} "
+            environment = os.environ | dict.fromkeys(launch.THREADS, "1")
+            output = subprocess.run(
+                [sys.executable, *(command + arguments).split()],
+                env=environment, check=True, capture_output=True, text=True,
+            ).stdout  # fmt: skip
+            rates[count] = max(float(rate) for rate in re.findall(r"(\d+) steps/s", output))
+    return [
+        Row("train.py, 1 rank on 1 thread", rates[1], "steps/s"),
+        Row("train.py, 2 ranks", rates[2], "steps/s", rates[2] / rates[1], "1 rank"),
+    ]
 
 
 def show(rows: Sequence[Row], as_json: bool) -> None:

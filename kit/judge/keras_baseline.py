@@ -1,7 +1,14 @@
-"""V and M in plain Keras layers and float32: the baseline of study/bench.py."""
+"""V and M in plain Keras layers and float32: the baseline of the rooms' study/bench.py."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+
+from kit.command.limits import usable_cores
+from kit.judge import timing
+from kit.judge.timing import Row
+from kit.tensors import precision
 from kit.tensors.tf import tf
 
 
@@ -62,3 +69,49 @@ def rnn_step(hidden: int, outputs: int, loss: Callable):
         return value
 
     return step
+
+
+def functions(z_size: int, inputs: int, hidden: int, outputs: int, loss: Callable, steps: int):
+    """What `timing.serve` runs, in a process with TensorFlow's own choice of threads.
+
+    vae: a training step of V on 100 frames; encode: 256 frames in V; rnn: a training step of M on
+    100 sequences of `steps`, its sizes and `loss` as of `rnn_step`.
+    """
+    rng = np.random.default_rng(0)
+    frames = tf.constant(rng.integers(0, 256, (256, 64, 64, 3), np.uint8))
+    few = frames[:100]
+    vae, encoder = vae_step(z_size)
+    encode = tf.function(lambda x: encoder(tf.cast(x, tf.float32) / 255)[0])
+    rnn = rnn_step(hidden, outputs, loss)
+    x, z = (tf.constant(rng.standard_normal((100, steps, n), np.float32)) for n in (inputs, z_size))
+    return {"vae": lambda: vae(few), "encode": lambda: encode(frames), "rnn": lambda: rnn(x, z)}
+
+
+def training_rows(what: str, size: int, unit: str, ours: Callable, keras: Callable) -> list[Row]:
+    """Training of `what`, ours and that of Keras layers, in turns; a call is of `size` units."""
+    kind = precision.resolve("auto")
+    measured = timing.seconds({"ours": ours, "keras": keras})
+    our, plain = (size / measured[name] for name in ("ours", "keras"))
+    return [
+        Row(f"{what} training, plain Keras layers", plain, f"{unit}/s"),
+        Row(f"{what} training, {kind}", our, f"{unit}/s", our / plain, "Keras layers"),
+    ]
+
+
+def vae_training_rows(step: Callable, frames: np.ndarray, other: timing.Other) -> list[Row]:
+    """Of V on frames uint8 (100, 64, 64, 3) by `step`, which vae_train.train_step has made."""
+    few, seed, rate = tf.constant(frames), tf.constant([1, 2]), tf.constant(1e-4)
+    steps = range(5)  # one after the other, as in a training
+    return training_rows(
+        "V",
+        len(frames) * len(steps),
+        "frames",
+        lambda: [step(few, seed, rate).numpy() for _ in steps],
+        lambda: [other.call("vae") for _ in steps],
+    )
+
+
+def encode_on_cores(vae, frames: np.ndarray) -> None:
+    """Encode a share of the frames on each core, as series.py does with episodes."""
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        list(pool.map(vae.encode, np.array_split(frames, usable_cores())))
