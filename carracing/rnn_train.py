@@ -19,20 +19,19 @@ from kit.command import cli
 
 cli.begin(__name__)
 
-import time
 from pathlib import Path
 
 import numpy as np
 
-from kit.command import interrupts, locks, memory, progress
-from kit.files import checkpoint, worlds
-from kit.files.atomic import write_json
+from kit.command import locks, memory, progress
+from kit.files import worlds
 from kit.files.settings import save_settings
 from kit.files.weights import save_initial_z
 from kit.show import panels, pictures
 from kit.tensors import precision
 from kit.tensors.adam import Adam
 from kit.tensors.tf import graph_function, tf
+from kit.tensors.training import SteppedTraining
 
 from fast.lstm_gradient import (
     STEP_BYTES,
@@ -109,12 +108,14 @@ def train_step(variables, optimiser: Adam, clip: float, towers: int, dtype):
     return step
 
 
-class Training:
+class Training(SteppedTraining):
     """M, its optimiser, its place in the data and its log, kept together in checkpoints."""
 
+    SAVED = (*SteppedTraining.SAVED, "best")
+
     def __init__(self, args, towers: int, dtype):
-        self.args, self.dtype = args, dtype
-        self.path = args.output / "checkpoint.npz"
+        super().__init__(args.output, "rnn", START)
+        self.args = args
         self.rnn = MDNRNN(seed=args.seed)
         if args.weights:
             self.rnn.load(args.weights)
@@ -122,31 +123,21 @@ class Training:
         self.optimiser = Adam(self.variables)
         self.update = train_step(self.variables, self.optimiser, args.clip, towers, dtype)
         self.state = [tf.Variable(tf.zeros((args.batch, self.rnn.hidden))) for _ in range(2)]
-        self.step, self.seconds, self.position, self.log = 0, 0.0, START, []
         self.best = np.inf
-        everything = [*self.optimiser.state(), *self.state]
-        saved = None
         if not args.restart:
-            saved = checkpoint.load(self.path, [v.shape for v in everything])
-        if saved:
-            for variable, array in zip(everything, saved[0], strict=True):
-                variable.assign(array)
-            for name in ("step", "seconds", "position", "log", "best"):
-                setattr(self, name, saved[1][name])
-            print(f"going on from step {self.step} of {self.path}")
+            self.go_on()
 
-    def save(self) -> None:
-        """Write the log and the checkpoint."""
-        write_json(self.args.output / "rnn.hist.json", self.log)
-        arrays = [variable.numpy() for variable in [*self.optimiser.state(), *self.state]]
-        names = ("step", "seconds", "position", "log", "best")
-        checkpoint.save(self.path, arrays, **{name: getattr(self, name) for name in names})
+    def everything(self) -> list[tf.Variable]:
+        return [*self.optimiser.state(), *self.state]
 
     def part(self) -> float:
         """How much of the run is done, by steps or by time, whichever is further."""
         minutes = self.args.minutes
         by_time = self.seconds / 60 / minutes if minutes else 0.0
         return max(self.step / self.args.steps, by_time)
+
+    def finished(self) -> bool:
+        return self.part() >= 1
 
     def advance(self, chunk: dict) -> tf.Tensor:
         """One optimiser step; the mean losses (L,)."""
@@ -164,18 +155,12 @@ class Training:
     def test(self, test: HeldOut, trained: np.ndarray, scalars) -> str:
         """Log the losses, keep the weights if they are the best; returns a line to print."""
         measured = test.run([tf.identity(v) for v in self.variables])
-        checkpoint.check_losses(measured, self.step)
-        row = [self.step, round(self.seconds, 1), *trained, *measured]
-        self.log.append([round(float(value), 5) for value in row])
-        for name, value in zip(NAMES, row[2:], strict=True):
-            scalars.scalar(f"rnn/{name}", value, self.step)
-        curves = {name: [line[i + 2] for line in self.log] for i, name in enumerate(NAMES)}
-        pictures.save_curves(self.args.output / "loss.png", [line[0] for line in self.log], curves)
+        self.note(dict(zip(NAMES, (*trained, *measured), strict=True)), 5, scalars)
         better = score(measured) < self.best
         if better:
             self.best = score(measured)
             self.rnn.variables = file_variables(self.rnn, self.variables)
-            self.rnn.save(self.args.output / "rnn.json")
+            self.rnn.save(self.folder / "rnn.json")
         kept = ", kept" if better else ""
         losses = describe(trained, measured)
         return f"step {self.step}: {losses}, {self.seconds / 60:.1f} min{kept}"
@@ -239,26 +224,8 @@ def train(args) -> None:
     save_settings(args.output / "rnn.settings.json", args)
     scalars = progress.Scalars("runs/rnn", training.step)
     data = passes(series, episodes, args.batch, args.length, args.seed, training.position)
-    recent, start = [], time.monotonic() - training.seconds
     bar = progress.bar(args.steps, "steps", "training M", training.step)
-    with bar, interrupts.deferred() as stop:
-        while training.part() < 1:
-            chunk, position = next(data)
-            recent.append(training.advance(chunk))
-            training.position = position
-            training.seconds = time.monotonic() - start
-            bar.update()
-            logs = training.step % args.log_every == 0 or training.part() >= 1
-            if logs or stop.requested:
-                losses = np.mean(recent, axis=0)
-                checkpoint.check_losses(losses, training.step)
-            if logs:
-                bar.write(training.test(test, losses, scalars))
-                training.save()
-                recent = []
-            if stop.requested:
-                training.save()
-                raise KeyboardInterrupt
+    training.run(bar, data, args.log_every, test, scalars)
     finish(args, test, series, series.longest(held_out), training, scalars)
     scalars.close()
 

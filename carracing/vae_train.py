@@ -16,21 +16,19 @@ from kit.command import cli
 
 cli.begin(__name__)
 
-import contextlib
-import time
 from pathlib import Path
 
 import numpy as np
 
-from kit.command import interrupts, locks, progress
-from kit.files import checkpoint, worlds
-from kit.files.atomic import write_json
+from kit.command import locks, progress
+from kit.files import worlds
 from kit.files.recordings import Recordings, add_folders
 from kit.files.settings import save_settings
 from kit.show import panels, pictures
 from kit.tensors import precision
 from kit.tensors.adam import Adam
 from kit.tensors.tf import graph_function, tf
+from kit.tensors.training import SteppedTraining
 
 from vae import VAE
 from world import ACTION_SHAPE, NAME, VAE_FILES, VAE_HELD_OUT, VAE_PRESETS, Z_SIZE
@@ -108,54 +106,45 @@ def held_out_losses(vae: VAE, frames: np.ndarray) -> tuple[float, float]:
     return tuple(float(np.mean(np.concatenate([part[i] for part in losses]))) for i in (0, 1))
 
 
-class Training:
+class Training(SteppedTraining):
     """V, its optimiser, its place in the data and its log, kept together in checkpoints."""
 
     def __init__(self, args, towers: int):
+        super().__init__(args.output, "vae", [0, 0, 0])
         self.args = args
-        self.path = args.output / "checkpoint.npz"
         self.vae = VAE(Z_SIZE, precision.resolve(args.precision), args.seed)
         if args.weights:
             self.vae.load(args.weights)
         self.optimiser = Adam(self.vae.variables)
         self.update = train_step(self.vae, self.optimiser, towers)
-        self.step, self.seconds, self.position, self.log = 0, 0.0, [0, 0, 0], []
-        state = self.optimiser.state()
-        saved = None if args.restart else checkpoint.load(self.path, [v.shape for v in state])
-        if saved:
-            for variable, array in zip(state, saved[0], strict=True):
-                variable.assign(array)
-            values = saved[1]
-            self.step, self.seconds = values["step"], values["seconds"]
-            self.position, self.log = values["position"], values["log"]
-            print(f"going on from step {self.step} of {self.path}")
+        if not args.restart:
+            self.go_on()
+
+    def everything(self) -> list[tf.Variable]:
+        return self.optimiser.state()
 
     def save(self) -> None:
         """Write vae.json, its log and the checkpoint."""
-        self.args.output.mkdir(parents=True, exist_ok=True)
-        self.vae.save(self.args.output / "vae.json")
-        write_json(self.args.output / "vae.hist.json", self.log)
-        checkpoint.save(
-            self.path,
-            [variable.numpy() for variable in self.optimiser.state()],
-            step=self.step,
-            seconds=self.seconds,
-            position=self.position,
-            log=self.log,
-        )
+        self.vae.save(self.folder / "vae.json")
+        super().save()
+
+    def finished(self) -> bool:
+        return self.step >= self.args.steps
+
+    def advance(self, frames: np.ndarray) -> tf.Tensor:
+        """One optimiser step on frames uint8 (B, 64, 64, 3): squared error and KL (2,)."""
+        rate = tf.constant(learning_rate(self.step, self.args), tf.float32)
+        noise_seed = tf.constant([self.args.seed, self.step], tf.int32)
+        losses = self.update(tf.constant(frames), noise_seed, rate)
+        self.step += 1
+        return losses
 
     def test(self, frames: np.ndarray, train_losses, scalars) -> str:
         """Log losses and pictures; returns the line that was printed."""
         error, kl = held_out_losses(self.vae, frames)
-        checkpoint.check_losses((error, kl), self.step)
-        row = [self.step, round(self.seconds, 1), *train_losses, error, kl]
-        self.log.append([round(float(value), 4) for value in row])
         names = ("error", "kl", "held_out_error", "held_out_kl")
-        for name, value in zip(names, row[2:], strict=True):
-            scalars.scalar(f"vae/{name}", value, self.step)
+        self.note(dict(zip(names, (*train_losses, error, kl), strict=True)), 4, scalars)
         self.draw(frames, scalars)
-        curves = {name: [line[i + 2] for line in self.log] for i, name in enumerate(names)}
-        pictures.save_curves(self.args.output / "loss.png", [line[0] for line in self.log], curves)
         return (
             f"step {self.step}: squared error {train_losses[0]:.2f} KL {train_losses[1]:.2f}, "
             f"held out {error:.2f} + {kl:.2f}, {self.seconds / 60:.1f} min"
@@ -170,7 +159,7 @@ class Training:
         keep = tests.is_integer() and int(tests) & (int(tests) - 1) <= 0
         names = ["reconstructions.png", f"reconstructions.{self.step}.png"]
         for name in names if keep else names[:1]:
-            pictures.save(self.args.output / name, picture)
+            pictures.save(self.folder / name, picture)
         scalars.image("vae/reconstructions", picture, self.step)
 
     def reconstruct(self, frames: np.ndarray) -> np.ndarray:
@@ -196,29 +185,8 @@ def train(args) -> None:
     if training.step == 0:
         training.draw(held_out, scalars)
     data = recordings.batches(training_paths, args.batch, args.files, args.seed, training.position)
-    recent = []
-    start = time.monotonic() - training.seconds
     bar = progress.bar(args.steps, "steps", "training V", training.step)
-    with bar, interrupts.deferred() as stop, contextlib.closing(data):
-        while training.step < args.steps:
-            frames, position = next(data)
-            rate = tf.constant(learning_rate(training.step, args), tf.float32)
-            noise_seed = tf.constant([args.seed, training.step], tf.int32)
-            recent.append(training.update(tf.constant(frames), noise_seed, rate))
-            training.step, training.position = training.step + 1, position
-            training.seconds = time.monotonic() - start
-            bar.update()
-            logs = training.step % args.log_every == 0 or training.step == args.steps
-            if logs or stop.requested:
-                losses = np.mean(recent, axis=0)
-                checkpoint.check_losses(losses, training.step)
-            if logs:
-                bar.write(training.test(held_out, losses, scalars))
-                training.save()
-                recent = []
-            if stop.requested:
-                training.save()
-                raise KeyboardInterrupt
+    training.run(bar, data, args.log_every, held_out, scalars)
     scalars.close()
     print(f"{args.output / 'vae.json'}: {args.steps} steps in {training.seconds / 60:.1f} min")
 

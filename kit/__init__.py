@@ -3,7 +3,7 @@
     command   command lines, errors, interrupts, locks, memory, ranks (MPI), progress, seeds
     files     weights, recordings, checkpoints, settings, scores: all written atomically
     batches   many episodes in lockstep: rollouts, rows, recorders, dreams as environments
-    tensors   TensorFlow's set-up, Adam, precision and threads
+    tensors   TensorFlow's set-up, Adam, precision and threads, trainings in steps
     show      windows, videos, panels, pictures
     judge     verdicts on the stages of an experiment, and benchmarks
 

@@ -1,1 +1,1 @@
-"""TensorFlow: its set-up, Adam, precision and threads."""
+"""TensorFlow: its set-up, Adam, precision and threads, and trainings in steps."""
