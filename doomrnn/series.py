@@ -13,18 +13,16 @@ from kit.command import cli
 
 cli.begin(__name__)
 
-import hashlib
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from kit.command import locks, memory, progress
+from kit.batches import latents
+from kit.command import locks
 from kit.command.errors import UserError
 from kit.command.mpi import usable_cores
-from kit.files import recordings, worlds
-from kit.files.atomic import read_json, write_json
+from kit.files import encoding, recordings, worlds
 from kit.tensors import precision
 
 from vae import VAE
@@ -53,22 +51,16 @@ def parse(argv=None):
     return cli.parse(parser, PRESETS, argv)
 
 
-def encode_episode(vae: VAE, frames: np.ndarray, batch: int) -> tuple[np.ndarray, np.ndarray]:
-    """mu and logvar, float16 (T, Z), of frames uint8 (T, 64, 64, 3)."""
-    latents = [vae.encode(frames[i : i + batch]) for i in range(0, len(frames), batch)]
-    mu, logvar = (np.concatenate(parts).astype(np.float16) for parts in zip(*latents, strict=True))
-    return mu, logvar
-
-
-def encode_part(vae: VAE, source: recordings.Recordings, paths, args, bar) -> dict:
+def encode_part(vae: VAE, source: recordings.Recordings, paths, args, update) -> dict:
     """The arrays of series.npz for some recordings, one read and encoded on each core at a time."""
 
     def encode(path):
         episode = source.load(path)
-        bar.update()
+        update()
         if episode is None:
             return None
-        mu, logvar = encode_episode(vae, episode[0], args.batch)
+        mu, logvar = latents.encode(vae, episode[0], args.batch)
+        mu, logvar = mu.astype(np.float16), logvar.astype(np.float16)
         return mu, logvar, episode[1].astype(np.float16), np.int32([len(mu)])
 
     with ThreadPoolExecutor(usable_cores()) as pool:
@@ -77,27 +69,6 @@ def encode_part(vae: VAE, source: recordings.Recordings, paths, args, bar) -> di
         raise UserError(f"{source.name}: {len(paths)} recordings on end cannot be read")
     columns = zip(*encoded, strict=True)
     return {name: np.concatenate(column) for name, column in zip(NAMES, columns, strict=True)}
-
-
-def fingerprint(args, source: recordings.Recordings, dtype: str) -> str:
-    """Changes with V, the recordings and the flags that the result depends on."""
-    text = [dtype, args.batch, *((path.name, path.stat().st_size) for path in source.paths)]
-    return hashlib.sha256(args.vae.read_bytes() + repr(text).encode()).hexdigest()[:16]
-
-
-def encode_parts(vae: VAE, source: recordings.Recordings, folder: Path, args) -> list[Path]:
-    """Write what is not yet in `folder`, PART recordings a file; returns the files in order."""
-    parts = []
-    with progress.bar(len(source.paths), "episodes", "encoding") as bar:
-        for start in range(0, len(source.paths), PART):
-            paths = source.paths[start : start + PART]
-            parts.append(folder / f"{start}.npz")
-            if parts[-1].exists():
-                bar.update(len(paths))
-                continue
-            arrays = encode_part(vae, source, paths, args, bar)
-            recordings.save_arrays(parts[-1], **arrays)
-    return parts
 
 
 def main(argv=None):
@@ -110,29 +81,22 @@ def encode(args) -> None:
     """Encode, while this process alone may write to `args.output`."""
     worlds.claim(args.output, NAME)
     source = recordings.Recordings(args.record, ACTION_SHAPE, args.max_files, NAME)
-    path, made_of = args.output / "series.npz", args.output / "series.made_of.json"
     precision.use_threads(1, usable_cores())
     dtype = precision.resolve(args.precision)
-    key = fingerprint(args, source, dtype)
-    if path.exists() and made_of.exists() and read_json(made_of) == [key, path.stat().st_size]:
-        shutil.rmtree(args.output / "parts", ignore_errors=True)
-        print(f"{path} is complete already")
+    key = encoding.fingerprint(args.vae, source, dtype, args.batch)
+
+    def make_encode():
+        vae = VAE(Z_SIZE, dtype).load(args.vae)
+        return lambda paths, update: encode_part(vae, source, paths, args, update)
+
+    given = args.output, key, NAMES, PART, Z_SIZE
+    arrays = encoding.write_series(source, *given, make_encode)
+    if arrays is None:
         return
-    frames = source.mean_frames() * len(source.paths)
-    needed = 2 * frames * 4 * Z_SIZE  # all, and all parts
-    memory.require(needed, f"{path} of {frames:.3g} frames", "--max_files")
-    vae = VAE(Z_SIZE, dtype).load(args.vae)
-    # Parts of another V or of other recordings lie in another folder and do not mix in.
-    parts = encode_parts(vae, source, args.output / "parts" / key, args)
-    columns = zip(*(recordings.load_arrays(part, NAMES) for part in parts), strict=True)
-    arrays = {name: np.concatenate(c) for name, c in zip(NAMES, columns, strict=True)}
-    recordings.save_arrays(path, **arrays)
-    write_json(made_of, [key, path.stat().st_size])
-    shutil.rmtree(args.output / "parts")
-    skipped = len(source.paths) - len(arrays["length"])
+    count = len(arrays["length"])
     print(
-        f"{path}: {len(arrays['mu'])} frames of {len(arrays['length'])} episodes; {skipped} "
-        "damaged recordings skipped"
+        f"{args.output / 'series.npz'}: {len(arrays['mu'])} frames of {count} episodes; "
+        f"{len(source.paths) - count} damaged recordings skipped"
     )
 
 

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from estool import plot
+from kit.batches import latents
 from kit.command import progress
 from kit.command.errors import UserError
 from kit.files.recordings import Recordings
@@ -95,12 +96,12 @@ def judge_vae(
     found, shown = [], []
     for name, (frames, advice) in sets.items():
         frames = measures.sample_frames(frames, count)
-        made = measures.reconstruct(vae, frames)
+        made = latents.reconstruct(vae, frames)
         drawn, note = pictures.to_uint8(made), ""
         if other:
-            its = measures.squared_errors(frames, measures.reconstruct(other, frames))
+            its = latents.squared_errors(frames, latents.reconstruct(other, frames))
             note = f"{shipped}: {its.mean():.3g}"
-        errors = measures.squared_errors(frames, made)
+        errors = latents.squared_errors(frames, made)
         overlap, title = measures.road_overlap(frames, drawn), f"overlap of the roads, {name}"
         error, road = {"note": note}, {}
         if advice:  # an agent that does odd things sees odd things: of its frames it is only told
@@ -129,7 +130,7 @@ def judge_series(path: Path, folder: Path, vae: VAE) -> Stage:
     episode = source.load(source.paths[0])
     if episode is None or len(episode[0]) != series.mu.shape[1]:
         return Stage("series", [], text=f"{path} does not begin with {source.paths[0]}")
-    off = float(np.abs(measures.encode(vae, episode[0])[0] - series.mu[0]).mean())
+    off = float(np.abs(latents.encode(vae, episode[0])[0] - series.mu[0]).mean())
     advice = "encode with this V: python series.py; then train M: python rnn_train.py --restart"
     measure = Measure("latents off from this V's", off, most=0.1, advice=advice)
     return Stage("series", [measure], text=str(path))
@@ -146,9 +147,9 @@ class Encoded(NamedTuple):
 def encode(vae: Path, episodes: measures.Episodes) -> Encoded:
     """Encode all frames."""
     model = VAE(Z_SIZE).load(vae)
-    latents = [measures.encode(model, frames) for frames in episodes.frames]
-    mu, logvar = (np.stack(part) for part in zip(*latents, strict=True))
-    return Encoded(mu, measures.sample_latents(mu, logvar, seed=1), episodes.actions)
+    encoded = [latents.encode(model, frames) for frames in episodes.frames]
+    mu, logvar = (np.stack(part) for part in zip(*encoded, strict=True))
+    return Encoded(mu, latents.sample_latents(mu, logvar, seed=1), episodes.actions)
 
 
 def judge_rnn(

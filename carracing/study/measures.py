@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kit.batches.latents import density_nll
 from kit.batches.rollout import run_rollouts
 from kit.command import seeds
 
@@ -14,7 +15,6 @@ import extract
 from agent import RealWorld
 from env import make
 from rnn import MDNRNN, FastStep, Rows, expected_z, sample_z
-from vae import VAE
 from world import MAX_STEPS
 
 CAR = (..., slice(50, 60), slice(29, 35))  # rows, columns of a frame that the car takes up
@@ -49,32 +49,6 @@ def sample_frames(frames: np.ndarray, count: int) -> np.ndarray:
     """Up to `count` random ones of frames (..., 64, 64, 3): uint8 (B, 64, 64, 3)."""
     every = frames.reshape(-1, *frames.shape[-3:])
     return every[np.sort(np.random.default_rng(0).permutation(len(every))[:count])]
-
-
-def encode(vae: VAE, frames: np.ndarray, batch: int = 256) -> tuple[np.ndarray, np.ndarray]:
-    """mu and logvar, float32 (B, Z) each."""
-    parts = [vae.encode(frames[i : i + batch]) for i in range(0, len(frames), batch)]
-    mu, logvar = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return mu, logvar
-
-
-def sample_latents(mu: np.ndarray, logvar: np.ndarray, seed: int) -> np.ndarray:
-    """z float32 (B, Z), drawn once."""
-    noise = np.random.default_rng(seed).standard_normal(mu.shape, np.float32)
-    return mu + np.exp(logvar / 2) * noise
-
-
-def reconstruct(vae: VAE, frames: np.ndarray, batch: int = 256) -> np.ndarray:
-    """What V makes of frames through a sampled z, as M and C see it: float32 (B, 64, 64, 3)."""
-    z = sample_latents(*encode(vae, frames, batch), seed=0)
-    return np.concatenate([vae.decode(z[i : i + batch]) for i in range(0, len(z), batch)])
-
-
-def squared_errors(frames: np.ndarray, reconstructed: np.ndarray) -> np.ndarray:
-    """Per frame, summed over its pixels in 0..1, as vae_train.py logs it: (B,)."""
-    return np.array(
-        [((r - f / 255.0) ** 2).sum() for f, r in zip(frames, reconstructed, strict=True)]
-    )
 
 
 def road_mask(frames: np.ndarray) -> np.ndarray:
@@ -133,16 +107,6 @@ def foresee(rnn: MDNRNN, z: np.ndarray, actions: np.ndarray) -> Foresight:
         rows.advance(z[:, t], actions[:, t])
         nll = nll + density_nll(rows.predict(), z[:, t + 1])
     return Foresight(nll / steps, persistence_nll(z))
-
-
-def density_nll(mixture: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Mean over latents of -log p(z), (B,), under mixtures (B, 3, K, Z) of log weights, means,
-    log deviations (paper, appendix A.2)."""
-    logits, mean, logstd = np.moveaxis(mixture, 1, 0).astype(np.float64)
-    logits = logits - np.logaddexp.reduce(logits, axis=1)[:, None]
-    distance = (z[:, None] - mean) * np.exp(-logstd)
-    density = logits - 0.5 * distance**2 - logstd - 0.5 * np.log(2 * np.pi)
-    return -np.logaddexp.reduce(density, axis=1).mean(axis=1)
 
 
 def persistence_nll(z: np.ndarray) -> np.ndarray:

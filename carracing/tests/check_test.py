@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from kit.batches import latents
 from kit.command import seeds
 from kit.command.errors import UserError
 from kit.files import atomic, recordings
@@ -76,7 +77,7 @@ def test_a_perfect_v_is_good(monkeypatch, fresh, tmp_path):
     def rounded(_, frames):
         return np.round(frames / 255, 2).astype(np.float32)
 
-    monkeypatch.setattr(measures, "reconstruct", rounded)
+    monkeypatch.setattr(latents, "reconstruct", rounded)
     VAE(32).save(tmp_path / "vae.json")
     driven = fresh.fast.frames[0, :30]
     stage = judges.judge_vae(tmp_path / "vae.json", None, fresh, 40, tmp_path, driven)
@@ -138,7 +139,7 @@ def test_latents_of_another_v_are_named(fresh, tmp_path):
         variable.assign(3 * variable)
     frames, actions = fresh.fast.frames[0], fresh.fast.actions.astype(np.float16)
     recordings.save(tmp_path / "record" / "1.npz", obs=frames, action=actions[0])
-    mu, logvar = (np.stack([v, v]).astype(np.float16) for v in measures.encode(vae, frames))
+    mu, logvar = (np.stack([v, v]).astype(np.float16) for v in latents.encode(vae, frames))
     np.savez(tmp_path / "s.npz", mu=mu, logvar=logvar, action=actions)
     given = tmp_path / "s.npz", tmp_path / "record"
     assert judges.judge_series(*given, vae).good and not judges.judge_series(*given, other).good
@@ -154,7 +155,7 @@ def test_nll_equals_the_training_loss():
     output = np.empty((5, rnn.output_size), np.float32)
     output[:, rnn.output_order] = mixture.reshape(5, -1)
     loss = float(mdn_loss(tf.constant(output), z))
-    assert measures.density_nll(mixture, z).mean() == pytest.approx(loss, rel=1e-5)
+    assert latents.density_nll(mixture, z).mean() == pytest.approx(loss, rel=1e-5)
 
 
 def test_road_kerb_and_car_are_told_apart_by_colour():

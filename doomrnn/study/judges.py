@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from estool import plot
+from kit.batches import latents
 from kit.command import progress, seeds
 from kit.command.errors import UserError
 from kit.files.recordings import Recordings
@@ -79,8 +80,8 @@ def judge_vae(
 ) -> Stage:
     """Does V keep what matters: the picture as a whole, and the fireballs in it?"""
     frames = measures.sample_frames(fresh, count)
-    made = [measures.reconstruct(VAE(Z_SIZE).load(p), frames) for p in (path, shipped) if p]
-    errors = [measures.squared_errors(frames, picture) for picture in made]
+    made = [latents.reconstruct(VAE(Z_SIZE).load(p), frames) for p in (path, shipped) if p]
+    errors = [latents.squared_errors(frames, picture) for picture in made]
     drawn = [measures.fireballs_drawn(frames, picture) for picture in made]
     notes = [f"{shipped}: {x[1].mean():.3g}" if shipped else "" for x in (errors, drawn)]
     fire = [(frame[..., 0] > measures.BRIGHT).sum() for frame in frames]
@@ -109,7 +110,7 @@ def judge_series(path: Path, folder: Path, vae: VAE) -> Stage:
     episode = source.load(source.paths[0])
     if episode is None or len(episode[0]) != series.length[0]:
         return Stage("series", [], text=f"{path} does not begin with {source.paths[0]}")
-    mu = measures.encode(vae, episode[0])[0]
+    mu = latents.encode(vae, episode[0])[0]
     off = float(np.abs(mu - series.mu[: len(mu)].astype(np.float32)).mean())
     advice = "encode with this V: python series.py; then train M: python rnn_train.py --restart"
     measure = Measure("latents off from this V's", off, most=0.1, advice=advice)
@@ -151,11 +152,11 @@ def judge_rnn(
 def _lead(path: Path, vae: Path, fresh: measures.Episodes):
     """M along the fresh episodes, and its alarms."""
     encoder = VAE(Z_SIZE).load(vae)
-    latents = [measures.sample_latents(*measures.encode(encoder, f), seed=1) for f in fresh.frames]
+    seen = [latents.sample_latents(*latents.encode(encoder, f), seed=1) for f in fresh.frames]
     moves = [discretise(actions) for actions in fresh.actions]
-    seen = measures.foresee(MDNRNN().load(path), latents, moves)
+    found = measures.foresee(MDNRNN().load(path), seen, moves)
     died = np.array([len(frames) < MAX_STEPS for frames in fresh.frames])
-    return seen, measures.count_alarms(seen.logits, died)
+    return found, measures.count_alarms(found.logits, died)
 
 
 class Agent(NamedTuple):

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from kit.batches.latents import density_nll
 from kit.batches.rollout import run_rollouts
 from kit.command import seeds
 
 import extract
 from doomreal import DoomReal
 from rnn import MDNRNN, FastStep, Rows
-from vae import VAE
 from world import MAX_STEPS
 
 BRIGHT = 160  # of 255: nothing but fire has so much red (walls end at 130)
@@ -54,32 +54,6 @@ def sample_frames(episodes: Episodes, count: int) -> np.ndarray:
     every = np.concatenate(episodes.frames)
     chosen = np.random.default_rng(0).permutation(len(every))[:count]
     return every[np.sort(chosen)]
-
-
-def encode(vae: VAE, frames: np.ndarray, batch: int = 256) -> tuple[np.ndarray, np.ndarray]:
-    """mu and logvar, float32 (B, Z) each."""
-    parts = [vae.encode(frames[i : i + batch]) for i in range(0, len(frames), batch)]
-    mu, logvar = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return mu, logvar
-
-
-def reconstruct(vae: VAE, frames: np.ndarray, batch: int = 256) -> np.ndarray:
-    """What V makes of frames through a sampled z, as M and C see it: float32 (B, 64, 64, 3)."""
-    z = sample_latents(*encode(vae, frames, batch), seed=0)
-    return np.concatenate([vae.decode(z[i : i + batch]) for i in range(0, len(z), batch)])
-
-
-def sample_latents(mu: np.ndarray, logvar: np.ndarray, seed: int) -> np.ndarray:
-    """z float32 (B, Z), drawn once."""
-    noise = np.random.default_rng(seed).standard_normal(mu.shape, np.float32)
-    return mu + np.exp(logvar / 2) * noise
-
-
-def squared_errors(frames: np.ndarray, reconstructed: np.ndarray) -> np.ndarray:
-    """Per frame, summed over its pixels in 0..1, as vae_train.py logs it: (B,)."""
-    return np.array(
-        [((r - f / 255.0) ** 2).sum() for f, r in zip(frames, reconstructed, strict=True)]
-    )
 
 
 def fireballs_drawn(frames: np.ndarray, reconstructed: np.ndarray) -> np.ndarray:
@@ -131,16 +105,6 @@ def foresee(rnn: MDNRNN, latents: list[np.ndarray], actions: list[np.ndarray]) -
             nll[order[:count]] += density_nll(mixture[:count], after)
     steps = np.array([len(z) - 1 for z in latents])
     return Foresight(nll / steps, persistence_nll(latents), logits)
-
-
-def density_nll(mixture: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Mean over latents of -log p(z), (B,), under mixtures (B, 3, K, Z) of log weights, means,
-    log deviations (paper, appendix A.2)."""
-    logits, mean, logstd = np.moveaxis(mixture, 1, 0).astype(np.float64)
-    logits = logits - np.logaddexp.reduce(logits, axis=1)[:, None]
-    distance = (z[:, None] - mean) * np.exp(-logstd)
-    density = logits - 0.5 * distance**2 - logstd - 0.5 * np.log(2 * np.pi)
-    return -np.logaddexp.reduce(density, axis=1).mean(axis=1)
 
 
 def persistence_nll(latents: list[np.ndarray]) -> np.ndarray:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kit.batches import latents
 from kit.command import seeds
 from kit.command.errors import UserError
 from kit.files import recordings
@@ -97,7 +98,7 @@ def test_bad_recordings_are_named(fresh, tmp_path):
 def test_latents_of_another_v_are_named(fresh, tmp_path, spoilt_vae):
     vae = VAE(64).load(SHIPPED / "vae.json")
     recordings.save(tmp_path / "record" / "1.npz", obs=fresh.frames[0], action=fresh.actions[0])
-    mu, logvar = (v.astype(np.float16) for v in measures.encode(vae, fresh.frames[0]))
+    mu, logvar = (v.astype(np.float16) for v in latents.encode(vae, fresh.frames[0]))
     moves, length = fresh.actions[0], np.int32([len(mu) - 3, 3])
     np.savez(tmp_path / "s.npz", mu=mu, logvar=logvar, action=moves, length=length)
     other = VAE(64).load(spoilt_vae)
@@ -120,7 +121,7 @@ def test_nll_equals_the_training_loss():
     output = np.empty((5, rnn.output_size), np.float32)
     output[:, rnn.output_order] = np.column_stack((mixture.reshape(5, -1), logit))
     loss = mdn_losses(tf.constant(output), z, np.zeros(5, np.float32), np.ones(5, np.float32))[0]
-    assert measures.density_nll(mixture, z).mean() == pytest.approx(float(loss), rel=1e-5)
+    assert latents.density_nll(mixture, z).mean() == pytest.approx(float(loss), rel=1e-5)
 
 
 def test_m_is_led_along_each_episode_as_if_alone():
