@@ -24,7 +24,7 @@ from gymnasium.vector import AutoresetMode
 from kit.batches.dream_env import DreamEnv, DreamVectorEnv
 from kit.batches.rows import RowNoise, take_rows
 from kit.files.weights import load_initial_z
-from kit.show import viewer
+from kit.show import dream_play, viewer
 
 from rnn import MDNRNN, FastStep, Rows, expected_z, sample_z
 from world import ACTION_HIGH, ACTION_LOW, MAX_STEPS, TEMPERATURE, Z_SIZE
@@ -161,11 +161,7 @@ def main(argv=None):
     from vae import VAE  # here, because programs that only dream need no V
 
     dream = load_dream(args.rnn, args.initial_z, temperature=args.temperature)
-    lengths = play_dream.play(dream, VAE(Z_SIZE).load(args.vae).decode, args)
-    if not lengths:
-        print("no episode was finished")
-    else:
-        print(f"{len(lengths)} episodes, mean length {np.mean(lengths):.1f}")
+    dream_play.print_mean(play_dream.play(dream, VAE(Z_SIZE).load(args.vae).decode, args))
 
 
 if __name__ == "__main__":

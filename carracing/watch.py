@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kit.show import panels, pictures
-from kit.show.viewer import files, open_viewer
+from kit.show.episode import add_dream, dream_view, game_view
+from kit.show.episode import show as show_episode
 
 from agent import RealWorld
 from dream_env import Dream
@@ -21,7 +22,6 @@ from world import FPS, TEMPERATURE, TITLE, Z
 SIDE = 384  # pixels of the enlarged 64x64 pictures beside the game
 DREAM_SIDE = 640  # ten for each of V's
 WARM_UP = 60  # real frames before M dreams on, in a strip
-PAUSE = 2 * FPS  # frames that the last picture stays
 
 
 @dataclass
@@ -50,15 +50,14 @@ def run(args, model, controllers, large) -> None:
     """
     world = RealWorld(model, args.renderer, sampled=args.z == "sample")
     episode = real_episode(world, model, controllers, args, large)
-    moments, z, actions, total = show(episode, args, f"World Models: {TITLE}")
+    moments, z, actions, last = show(episode, args, f"World Models: {TITLE}")
     if args.strip:
         steps, warm_up = moments.choose(), min(WARM_UP, len(z) // 2)
         dream = drive_on(model, controllers, z, actions, warm_up, args.seed)
-        for tiles, frame in zip(moments.tiles, model.vae.decode(dream[steps]), strict=True):
-            tiles.append(panels.tile(pictures.to_uint8(frame)))
+        add_dream(moments, pictures.to_uint8(model.vae.decode(dream[steps])))
         names = ("game", "64x64 crop", "reconstruction", "M's dream")
         pictures.save(args.strip, panels.strip(moments.tiles, names))
-    print(f"seed {args.seed} reward {total:.2f} steps {len(z)}")
+    print(f"seed {args.seed} reward {last.total:.2f} steps {len(z)}")
 
 
 def run_dream(args, model, controllers) -> None:
@@ -94,24 +93,8 @@ def drive_on(model, controllers, z, actions, warm_up: int, seed: int) -> np.ndar
 
 
 def show(episode: Iterator[Moment], args, title: str):
-    """Show an episode until its end or Escape.
-
-    Returns its panels.Moments, its latents (T, Z), its actions (T, 3) and its return.
-    """
-    moments, z, actions, expected = panels.Moments(), [], [], args.expected
-    with open_viewer(f"{title}. M: expectation, Escape", FPS, files(args)) as viewer:
-        for moment in episode:
-            moments.add(moment.views())
-            z.append(moment.z)
-            actions.append(moment.action)
-            picture = draw(moment, expected)
-            open_ = viewer.show(picture)
-            if not open_:
-                break
-            expected ^= "m" in viewer.pressed
-        if open_:
-            viewer.hold(panels.label(picture, "the end", 40, 80, 1.2), PAUSE)
-    return moments, np.stack(z), np.stack(actions), moment.total
+    """Show an episode: its panels.Moments, latents (T, Z), actions (T, 3) and last moment."""
+    return show_episode(episode, draw, args, title, FPS, "the end")
 
 
 def real_episode(world: RealWorld, model, controllers, args, large) -> Iterator[Moment]:
@@ -153,26 +136,15 @@ def _episode(world, model, controllers, seed, length):
 
 def draw(moment: Moment, expected: bool) -> np.ndarray:
     """The whole view as one picture: (428, 1344, 3), or the dream's (728, 640, 3)."""
-    surmise = np.zeros_like(moment.drawn) if moment.expected is None else moment.expected
     if moment.view is None:
-        return _draw_dream(moment, surmise, expected)
-    parts = [panels.label(panels.fit(moment.view, SIDE), "game")]
-    if expected:
-        frames = {"what came, drawn by V": moment.drawn, "what M expected": surmise}
-    else:
-        frames = {"64x64 crop": moment.crop, "reconstruction by V": moment.drawn}
-    parts += [panels.label(panels.enlarge(frames[text], SIDE), text) for text in frames]
-    view = panels.beside(*parts)
+        return _draw_dream(moment, expected)
+    view = game_view(moment.view, moment.crop, moment.drawn, expected, moment.expected, SIDE)
     width = view.shape[1] // (1 + len(moment.action))
     numbers = panels.text_bar([f"step {moment.step}", f"score {moment.total:.1f}"], width)
     return panels.below(view, panels.beside(numbers, *action_meters(moment.action, width)))
 
 
-def _draw_dream(moment, surmise, expected):
-    frames = [moment.drawn, surmise] if expected else [moment.drawn]
-    view = panels.beside_in_square(*frames, side=DREAM_SIDE)
-    panels.label(view, "dream" if len(frames) == 1 else "what came in the dream")
-    if expected:
-        panels.label(view, "what M expected", DREAM_SIDE // 2 + 8)
+def _draw_dream(moment, expected):
+    view = dream_view(moment.drawn, expected, moment.expected, DREAM_SIDE)
     meters = panels.beside(*action_meters(moment.action, DREAM_SIDE // len(moment.action)))
     return panels.below(view, meters, panels.text_bar([f"step {moment.step}"], DREAM_SIDE))

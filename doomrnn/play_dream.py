@@ -9,9 +9,8 @@ import argparse
 
 import numpy as np
 
-from kit.command import cli
-from kit.show import panels, pictures
-from kit.show.viewer import ENTER, PLAY, Window, open_viewer
+from kit.show import dream_play, panels, pictures
+from kit.show.viewer import ENTER, Window
 
 from world import FPS, TEMPERATURE, TITLE
 
@@ -22,13 +21,7 @@ STEP, LOWEST = 0.05, 0.05  # of the temperature
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `python doomrnn.py` that concern the play."""
-    add = parser.add_argument
-    text = "of the dream; above 1: harder"
-    add("--temperature", type=cli.positive_float, default=TEMPERATURE, help=text)
-    add("--episodes", type=cli.positive_int, default=40, help="then print the mean")
-    add("--steps", type=cli.positive_int, help="quit after so many steps (default: play on)")
-    add("--seed", type=cli.non_negative_int, default=0, help="of the first episode")
-    add("--fps", type=cli.positive_int, default=FPS, help="steps per second")
+    dream_play.add_arguments(parser, TEMPERATURE, FPS, above="harder")
 
 
 def play(dream, decode, args: argparse.Namespace) -> list[int]:
@@ -37,18 +30,12 @@ def play(dream, decode, args: argparse.Namespace) -> list[int]:
     `dream`: a Dream of no row; `decode(z (1, Z)) -> (1, 64, 64, 3)` in 0..1. Ends after
     `args.episodes`, `args.steps` or Escape. Raises UserError where no window can be opened.
     """
-    lengths, left, open_ = [], args.steps or np.inf, True
     title = f"{TITLE}, dreamed: left and right, temperature up and down, Enter, Escape"
-    with open_viewer(title, args.fps, advice=PLAY) as window:
-        while open_ and left > 0 and len(lengths) < args.episodes:
-            open_, done = play_episode(
-                dream, decode, window, args.seed + len(lengths), left, lengths
-            )
-            left -= dream.age[0]
-            if done:
-                lengths.append(int(dream.age[0]))
-                print(f"episode {len(lengths)} length {lengths[-1]}", flush=True)
-    return lengths
+
+    def episode(window, seed, limit, lengths):
+        return play_episode(dream, decode, window, seed, limit, lengths)
+
+    return dream_play.play(title, dream, args, episode)
 
 
 def play_episode(dream, decode, window: Window, seed: int, limit: float, lengths: list[int]):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kit.show import panels, pictures
-from kit.show.viewer import files, open_viewer
+from kit.show.episode import add_dream, dream_view, game_view, show
 
 from agent import RealWorld
 from rnn import dream_on
@@ -19,7 +19,6 @@ from world import FPS, TITLE, Z, discretise
 SIDE = 384  # pixels of the enlarged 64x64 pictures beside the game
 DREAM_SIDE = 640  # reference doomrnn/doomrnn.py
 WARM_UP = 60  # real frames before M dreams on, in a strip
-PAUSE = 2 * FPS  # frames that the last picture stays
 
 
 @dataclass
@@ -49,23 +48,11 @@ def run(args, model, controllers, world, large=None) -> None:
     episode = _episode(world, model, controllers, args)
     if large is not None:
         episode = real_episode(episode, world, args.seed, large)
-    moments, z, actions, expected = panels.Moments(), [], [], args.expected
-    with open_viewer(f"World Models: {TITLE}. M: expectation, Escape", FPS, files(args)) as viewer:
-        for moment in episode:
-            moments.add(moment.views())
-            z.append(moment.z)
-            actions.append(moment.action)
-            picture = draw(moment, expected)
-            open_ = viewer.show(picture)
-            if not open_:
-                break
-            expected ^= "m" in viewer.pressed
-        steps = len(z)
-        if open_:
-            viewer.hold(panels.label(picture, f"{steps} steps", 40, 80, 1.2), PAUSE)
+    title = f"World Models: {TITLE}"
+    moments, z, actions, _ = show(episode, draw, args, title, FPS, "{} steps")
     if args.strip:
-        write_strip(args, model, moments, np.stack(z), np.float32(actions))
-    print(f"seed {args.seed} reward {steps} steps {steps}")
+        write_strip(args, model, moments, z, np.float32(actions))
+    print(f"seed {args.seed} reward {len(z)} steps {len(z)}")
 
 
 def real_episode(episode, world: RealWorld, seed: int, large) -> Iterator[Moment]:
@@ -104,28 +91,17 @@ def _episode(world, model, controllers, args):
 
 def draw(moment: Moment, expected: bool) -> np.ndarray:
     """The whole view as one picture: (428, 1280, 3), or the dream's (728, 640, 3)."""
-    surmise = np.zeros_like(moment.drawn) if moment.expected is None else moment.expected
     numbers = [f"step {moment.step}", f"{moment.step / FPS:.1f} s"]
     if moment.screen is None:
-        return _draw_dream(moment, surmise, expected, numbers)
-    parts = [panels.label(panels.fit(moment.screen, SIDE), "game")]
-    if expected:
-        frames = {"what came, drawn by V": moment.drawn, "what M expected": surmise}
-    else:
-        frames = {"64x64 crop": moment.crop, "reconstruction by V": moment.drawn}
-    parts += [panels.label(panels.enlarge(frames[text], SIDE), text) for text in frames]
-    view = panels.beside(*parts)
+        return _draw_dream(moment, expected, numbers)
+    view = game_view(moment.screen, moment.crop, moment.drawn, expected, moment.expected, SIDE)
     width = view.shape[1] // 3
     bars = panels.beside(panels.text_bar(numbers, width), *_meters(moment, width))
     return panels.below(view, bars)
 
 
-def _draw_dream(moment, surmise, expected, numbers):
-    frames = [moment.drawn, surmise] if expected else [moment.drawn]
-    view = panels.beside_in_square(*frames, side=DREAM_SIDE)
-    panels.label(view, "dream" if len(frames) == 1 else "what came in the dream")
-    if expected:
-        panels.label(view, "what M expected", DREAM_SIDE // 2 + 8)
+def _draw_dream(moment, expected, numbers):
+    view = dream_view(moment.drawn, expected, moment.expected, DREAM_SIDE)
     meters = panels.beside(*_meters(moment, DREAM_SIDE // 2))
     return panels.below(view, meters, panels.text_bar(numbers, DREAM_SIDE))
 
@@ -145,6 +121,5 @@ def write_strip(args, model, moments: panels.Moments, z, actions) -> None:
         names = ["game", "64x64 crop", "reconstruction", "M's dream"]
         warm_up = min(WARM_UP, len(z) // 2)
         dream = dream_on(model.rnn, z, discretise(actions), warm_up, args.temperature, args.seed)
-        for tiles, frame in zip(moments.tiles, model.vae.decode(dream[steps]), strict=True):
-            tiles.append(panels.tile(pictures.to_uint8(frame)))
+        add_dream(moments, pictures.to_uint8(model.vae.decode(dream[steps])))
     pictures.save(args.strip, panels.strip(moments.tiles, names))
