@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kit.batches.mixtures import expected_z
 from kit.batches.rows import take_rows
 from kit.command.errors import UserError
 from kit.files.weights import load_controller
@@ -14,7 +15,7 @@ from kit.files.weights import load_controller
 from config import Config
 from env import Games
 from models import Memory, load_memory, load_vision
-from rnn import FastStep, Rows, expected_z
+from rnn import FastStep, Rows
 from vae import VAE
 from world import Actions
 

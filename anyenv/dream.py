@@ -7,10 +7,11 @@ are `world.Actions.space`. An observation is [z, c, h], an action a recorded one
 
 import numpy as np
 
+from kit.batches.mixtures import expected_z, sample_z
 from kit.batches.rows import RowNoise, take_rows
 
 from models import Memory
-from rnn import FastStep, Rows, expected_z, sample_z, sigmoid
+from rnn import FastStep, Rows, sigmoid
 from world import Actions
 
 

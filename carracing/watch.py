@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kit.batches.mixtures import sample_z
 from kit.show import panels, pictures
 from kit.show.episode import add_dream, dream_view, game_view
 from kit.show.episode import show as show_episode
@@ -16,7 +17,7 @@ from kit.show.episode import show as show_episode
 from agent import RealWorld
 from dream_env import Dream
 from play_dream import action_meters
-from rnn import FastStep, Rows, sample_z
+from rnn import FastStep, Rows
 from world import FPS, TEMPERATURE, TITLE, Z
 
 SIDE = 384  # pixels of the enlarged 64x64 pictures beside the game

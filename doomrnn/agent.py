@@ -4,16 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
+from kit.batches.mixtures import expected_z
 from kit.batches.rollout import run_rollouts
 from kit.batches.rows import RowNoise, take_rows
-from kit.command import launch
-from kit.command.errors import say
 from kit.files import pairing
 from kit.files.weights import load_controller, load_initial_z
 
 from doomreal import DoomReal
 from doomrnn import Dream
-from rnn import MDNRNN, FastStep, Rows, expected_z
+from rnn import MDNRNN, FastStep, Rows
 from vae import VAE
 from world import (
     BATCH,
@@ -172,9 +171,7 @@ def load_agent(args) -> tuple[WorldModel, np.ndarray]:
     size = Controllers.size(args.inputs)
     if args.controller:
         model, parameters = WorldModel.load(args.models), load_controller(args.controller, size)
-        said = pairing.mismatch(args.controller, weight_files(args.models))
-        if said and launch.is_first():
-            say(said)
+        pairing.warn(args.controller, weight_files(args.models))
         return model, parameters
     rng = np.random.default_rng(args.seed)
     # reference doomrnn/model.py: random weights of a random spread

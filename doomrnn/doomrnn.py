@@ -21,11 +21,12 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from kit.batches.dream_env import DreamEnv, DreamVectorEnv
+from kit.batches.mixtures import expected_z, sample_z
 from kit.batches.rows import RowNoise, take_rows
 from kit.files.weights import load_initial_z
 from kit.show import dream_play, viewer
 
-from rnn import MDNRNN, FastStep, Rows, expected_z, sample_z
+from rnn import MDNRNN, FastStep, Rows
 from world import MAX_STEPS, TEMPERATURE, Z_SIZE, discretise
 
 

@@ -8,6 +8,7 @@ output column. Shapes: B rows, Z latents (64), A actions (1), H cells (512), K m
 
 import numpy as np
 
+from kit.batches.mixtures import sample_z
 from kit.batches.rows import take_rows
 from kit.files import worlds
 from kit.files.weights import load_weights, save_weights
@@ -17,7 +18,6 @@ from kit.tensors.tf import tf
 from world import ACTION_SHAPE, HIDDEN, MIXTURES, NAME, Z_SIZE
 
 ACTIONS = int(np.prod(ACTION_SHAPE))  # numbers that M is given of an action
-BLOCK = 256  # rows whose numbers stay in the cache while they are sampled
 RESTART_WEIGHT = 10.0  # of a step that ends an episode, reference doomrnn/rnn.py
 
 
@@ -88,46 +88,6 @@ def mdn_losses(output, z, restart, z_weight, mixtures=5, restart_weight=RESTART_
     z_loss = tf.reduce_sum(nll * z_weight[:, None]) / (tf.reduce_sum(z_weight) * z_size)
     entropy = tf.nn.sigmoid_cross_entropy_with_logits(restart, output[:, 0])
     return z_loss, tf.reduce_mean(entropy * (1 + (restart_weight - 1) * restart))
-
-
-def sample_z(mixture, uniform, normal, temperature=1.0) -> np.ndarray:
-    """Draw the next latents, float32 (B, Z), by inverse CDF over the mixture, then one normal.
-
-    mixture (B, 3, K, Z) from `Rows.predict`, uniform and normal (B, Z), one number a latent.
-    Temperature divides the log weights and multiplies the variance (paper, appendix A.2).
-    """
-    z = np.empty_like(uniform)
-    for start in range(0, len(z), BLOCK):
-        rows = slice(start, start + BLOCK)
-        _sample_block(mixture[rows], uniform[rows], normal[rows], temperature, z[rows])
-    return z
-
-
-def _sample_block(mixture, uniform, normal, temperature, z):
-    rows, _, mixtures, z_size = mixture.shape
-    logmix = mixture[:, 0]  # (B, K, Z)
-    weight = np.empty((mixtures, rows, z_size), np.float32)
-    np.subtract(logmix.transpose(1, 0, 2), logmix.max(axis=1), out=weight)
-    weight *= np.float32(1 / temperature)
-    np.exp(weight, out=weight)
-    for k in range(1, mixtures):
-        weight[k] += weight[k - 1]
-    threshold = uniform * weight[-1]
-    chosen = np.zeros((rows, z_size), np.intp)
-    for k in range(mixtures - 1):
-        chosen += threshold >= weight[k]
-    # Gathering is twice as fast as copying where a mask is true, which no processor can foresee.
-    at = np.arange(rows)[:, None], chosen, np.arange(z_size)
-    np.exp(mixture[:, 2][at], out=z)
-    z *= normal
-    z *= np.float32(np.sqrt(temperature))
-    z += mixture[:, 1][at]
-
-
-def expected_z(mixture) -> np.ndarray:
-    """The mean of mixtures (B, 3, K, Z) from `Rows.predict`, float32 (B, Z)."""
-    weight = np.exp(mixture[:, 0] - mixture[:, 0].max(axis=1, keepdims=True))
-    return (weight * mixture[:, 1]).sum(axis=1) / weight.sum(axis=1)
 
 
 def dream_on(rnn: MDNRNN, z, actions, warm_up: int, temperature: float, seed: int) -> np.ndarray:

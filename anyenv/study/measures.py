@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kit.batches.mixtures import expected_z
 from kit.batches.rollout import run_rollouts
 from kit.command import progress, seeds
 
 from agent import in_colour
 from dream import Dream
 from record_data import Recorder
-from rnn import MDNRNN, FastStep, Rows, expected_z, sigmoid
+from rnn import MDNRNN, FastStep, Rows, sigmoid
 from world import Actions
 
 HORIZON = 10  # steps that M is left alone for

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from kit.batches.mixtures import sample_z
 from kit.command.errors import UserError
 from kit.tensors.tf import tf
 
 from fast.lstm_gradient import Batch, loss_and_gradients, losses
-from rnn import MDNRNN, FastStep, Rows, Size, mdn_losses, sample_z
+from rnn import MDNRNN, FastStep, Rows, Size, mdn_losses
 from rnn_data import Rewards, Series, sequences, whole
 from world import actions_of
 

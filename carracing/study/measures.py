@@ -8,13 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from kit.batches.latents import density_nll
+from kit.batches.mixtures import expected_z, sample_z
 from kit.batches.rollout import run_rollouts
 from kit.command import seeds
 
 import extract
 from agent import RealWorld
 from env import make
-from rnn import MDNRNN, FastStep, Rows, expected_z, sample_z
+from rnn import MDNRNN, FastStep, Rows
 from world import MAX_STEPS
 
 CAR = (..., slice(50, 60), slice(29, 35))  # rows, columns of a frame that the car takes up

@@ -7,12 +7,13 @@ import keras
 import numpy as np
 import pytest
 
+from kit.batches.mixtures import sample_z
 from kit.command.errors import UserError
 from kit.tensors.tf import tf
 
 from fast.lstm_gradient import Batch, file_variables, loss_and_gradients, losses, training_variables
 from held_out import HeldOut
-from rnn import MDNRNN, FastStep, Rows, mdn_loss, sample_z
+from rnn import MDNRNN, FastStep, Rows, mdn_loss
 from rnn_data import Series, passes
 from rnn_train import Training, parse
 

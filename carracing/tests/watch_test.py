@@ -5,11 +5,13 @@ import argparse
 import numpy as np
 import pytest
 
+from kit.batches.mixtures import expected_z
+
 import watch
 from agent import Controllers, RealWorld, WorldModel, simulate
 from dream_env import Dream
 from env import make
-from rnn import FastStep, Rows, expected_z
+from rnn import FastStep, Rows
 
 
 @pytest.fixture(scope="module")

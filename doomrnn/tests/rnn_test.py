@@ -6,11 +6,12 @@ import keras
 import numpy as np
 import pytest
 
+from kit.batches.mixtures import sample_z
 from kit.command.errors import UserError
 from kit.tensors.tf import tf
 
 from fast.lstm_gradient import Batch, file_variables, loss_and_gradients, losses, training_variables
-from rnn import MDNRNN, FastStep, Rows, mdn_losses, sample_z
+from rnn import MDNRNN, FastStep, Rows, mdn_losses
 from world import discretise
 
 

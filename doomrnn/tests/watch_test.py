@@ -5,12 +5,13 @@ import argparse
 import numpy as np
 import pytest
 
+from kit.batches.mixtures import expected_z
 from kit.show import panels
 
 import watch
 from agent import Controllers, RealWorld, WorldModel, make_world
 from doomreal import DoomReal
-from rnn import FastStep, Rows, expected_z
+from rnn import FastStep, Rows
 from world import discretise
 
 

@@ -8,7 +8,8 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from kit.command.errors import UserError
+from kit.command import launch
+from kit.command.errors import UserError, say
 from kit.files.atomic import read_json
 
 KEY = "evolved_with"  # in the settings: name of the part -> sha256 of its file
@@ -53,3 +54,10 @@ def mismatch(agent: Path, weights: Mapping[str, Path]) -> str | None:
         f"{agent} was evolved with other weights than {' and '.join(map(str, found))}: it was not "
         "made for these, and its score says nothing about them"
     )
+
+
+def warn(agent: Path, weights: Mapping[str, Path]) -> None:
+    """Say that sentence, where there is one, in the first of several processes."""
+    said = mismatch(agent, weights)
+    if said and launch.is_first():
+        say(said)
