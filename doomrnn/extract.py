@@ -19,12 +19,11 @@ from kit.command import cli
 cli.begin(__name__)
 
 import contextlib
-from pathlib import Path
 
 import gymnasium
 import numpy as np
 
-from kit.command import locks, memory, progress, seeds
+from kit.command import locks, memory, progress
 from kit.command.errors import UserError
 from kit.files import recordings, worlds
 from kit.files.weights import load_controller
@@ -44,15 +43,7 @@ def parse(argv=None):
     add("--max_frames", type=most, default=MAX_STEPS, help="frames of an episode")
     add("--min_frames", type=cli.non_negative_int, default=100, help="drop episodes up to this")
     add_arguments(parser)
-    add("--agent", type=cli.existing_file, metavar="JSON", help="a controller that plays instead")
-    add("--inputs", choices=INPUTS, default=SEES, help="what that controller sees")
-    add("--noise", type=cli.non_negative_float, default=0.08, help="deviation of its weights")
-    add("--models", type=Path, default=MODELS, help="folder of its V and M")
-    add("--batch", type=cli.positive_int, default=BATCH, help="its episodes played at once")
-    add("--seed", type=cli.non_negative_int, default=0, help="fixes all episodes")
-    add("--workers", type=cli.positive_int, default=1, help="processes that share the episodes")
-    add("--worker", type=cli.non_negative_int, default=0, help="which of them this one is")
-    add("--output", type=Path, default=Path("record"), help="folder of the recordings")
+    recordings.add_arguments(parser, INPUTS, SEES, MODELS, BATCH)
     args = recordings.check_arguments(cli.parse(parser, PRESETS, argv))
     if args.min_frames >= args.max_frames:
         raise UserError(
@@ -86,8 +77,7 @@ def main(argv=None):
 def record(args) -> None:
     """Play and save this worker's episodes that are not there yet."""
     worlds.claim(args.output, NAME)
-    episode_seeds = seeds.training_seeds(np.random.default_rng(args.seed), args.episodes)
-    mine = episode_seeds[args.worker :: args.workers]
+    mine = recordings.share(args)
     paths = {int(seed): args.output / f"{seed}.npz" for seed in mine}
     missing = [seed for seed, path in paths.items() if not path.exists()]
     with progress.bar(len(paths), "episodes", f"recording {args.worker}") as bar:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from estool import history
 from kit.command.errors import UserError
+from kit.show import pictures
 
 AXES = {"hours": (1, 1 / 3600, "hours"), "generation": (0, 1.0, "generation")}
 
@@ -80,3 +81,12 @@ def _evaluations(axes, base, axis, color, every, best) -> None:
     x = np.array([row[("generation", "seconds")[column]] for row in rows]) * scale
     axes.plot(x, [row["curr"] for row in rows], "o-", color=color, markersize=3, label=every)
     axes.plot(x, [row["best"] for row in rows], "--", color=color, alpha=0.7, label=best)
+
+
+def save_beside(agent: Path, path: Path, requirement: float | None = None) -> str:
+    """Save the curves of x.best.json, where its logs lie beside it: the picture's name, or ""."""
+    base = str(agent).removesuffix(".best.json")
+    if not Path(f"{base}.hist.json").is_file():
+        return ""
+    pictures.save_figure(path, learning_curves(base, requirement))
+    return path.name

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
 
@@ -37,7 +36,6 @@ class Diagram:
 
     def __init__(self, width: float, height: float):
         self.figure = Figure((width / 10, height / 10), dpi=100)
-        FigureCanvasAgg(self.figure)
         self.axes = self.figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
         self.axes.axis("off")
         self.axes.autoscale(False)

@@ -17,7 +17,6 @@ cli.begin(__name__)
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from estool import history
@@ -83,7 +82,6 @@ def join(rounds: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 def draw(curves: dict[str, np.ndarray]) -> Figure:
     """Two plots with logarithmic axes, ours and the reference's in each."""
     figure = Figure(figsize=(14, 5), layout="constrained")
-    FigureCanvasAgg(figure)
     reference = {"steps": REFERENCE[:, 0] * REFERENCE_STEPS, "hours": REFERENCE[:, 1] * 24}
     labels = {"steps": "environment steps", "hours": "hours (the reference: 64 cores)"}
     for axis, (name, label) in zip(figure.subplots(1, 2, sharey=True), labels.items(), strict=True):

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from estool import plot
 from kit.batches import latents
 from kit.command import progress
-from kit.command.errors import UserError
 from kit.files.recordings import Recordings
-from kit.judge import verdict
+from kit.judge import recorded, verdict
 from kit.judge.verdict import Measure, Stage
 from kit.show import pictures
 
@@ -52,32 +50,10 @@ def judge_record(folder: Path, fresh: Fresh, output: Path) -> Stage:
     if not folder.is_dir():
         text = f"no {folder}/ here, {len(fresh.fast.frames)} episodes driven now"
         return Stage("record", [], text=text)
-    source = Recordings(folder, (3,))
-    chosen = source.paths[:: max(1, len(source.paths) // 50)]
-    loaded = [episode[0] for path in chosen if (episode := source.load(path))]
-    if not loaded:
-        raise UserError(f"{folder}: expected recordings, none of {len(chosen)} can be read")
-    blank = np.array([frames[:, ::4, ::4].std(axis=(1, 2, 3)).min() < 2 for frames in loaded])
-    both = loaded, fresh.fast.frames
-    means = [np.mean([frames.mean(axis=(0, 1, 2)) for frames in part], axis=0) for part in both]
-    damaged, colour = len(source.skipped) / len(chosen), float(np.abs(means[0] - means[1]).max())
+    loaded, found = recorded.judge(folder, (3,), fresh.fast.frames, MANY, COLOUR, output)
     road = [[measures.road_mask(frames[::20]).any(axis=(1, 2)).mean() for frames in loaded]]
-    middle = np.stack([frames[len(frames) // 2] for frames in loaded[:12]])
-    pictures.save(output / "record.png", pictures.rows([middle], scale=2))
-    again = "record again into an empty record/: bash extract.bash"
-    more = "record more: bash extract.bash"
-    return Stage(
-        "record",
-        [
-            Measure("recordings", len(source.paths), least=MANY, advice=more),
-            Measure("share of damaged ones", damaged, most=0.01, advice=again),
-            Measure("share with a blank frame", float(blank.mean()), most=0, advice=again),
-            Measure("mean colour off, levels of 255", colour, most=COLOUR, advice=again),
-            Measure("share of frames with a road", float(np.mean(road))),
-        ],
-        "record.png",
-        f"{folder}, {len(loaded)} looked at",
-    )
+    found.append(Measure("share of frames with a road", float(np.mean(road))))
+    return Stage("record", found, "record.png", f"{folder}, {len(loaded)} looked at")
 
 
 def judge_vae(
@@ -230,24 +206,14 @@ def judge_agent(agent: Agent, drives: dict[str, measures.Drive], output: Path) -
             verdict.mean(name, lost, most=LOST, advice=both),
             Measure("share of laps finished, stock", float(stock.laps.mean())),
         ],
-        draw_training(output / "C.png", agent.path),
+        plot.save_beside(agent.path, output / "C.png", SOLVED),
         f"{agent.path}, {len(lost)} tracks",
     )
-
-
-def draw_training(path: Path, controller: Path) -> str:
-    """The learning curves of an agent, where its logs lie beside it: the picture's name, or ""."""
-    base = str(controller).removesuffix(".best.json")
-    if not Path(f"{base}.hist.json").is_file():
-        return ""
-    pictures.save_figure(path, plot.learning_curves(base, SOLVED))
-    return path.name
 
 
 def draw_foresight(path: Path, seen: measures.Foresight, drift: measures.Drift) -> None:
     """Left, how much better than persistence M knows each episode; right, its way alone."""
     figure = Figure(figsize=(12, 4), layout="constrained")
-    FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     left.hist([seen.persistence, seen.nll], 20, label=["persistence", "M"])
     left.set(title="NLL of a latent, in nats", xlabel="mean of an episode", ylabel="episodes")

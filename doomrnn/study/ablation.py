@@ -14,13 +14,11 @@ from kit.command import cli
 
 cli.begin(__name__)
 
-import shutil
 from pathlib import Path
 
 from estool.study import variants
 from estool.study.variants import CONTROLLER, Place, Variant
 from kit.command import seeds
-from kit.command.errors import UserError
 
 from world import MAX_STEPS, MODELS
 
@@ -70,11 +68,7 @@ def make_untrained(models: Path, folder: Path) -> Path:
     """A folder like `models` with its V and first latents, and an M of random weights."""
     from rnn import MDNRNN  # here, because the trainings are other processes
 
-    for name in (FILES[0], FILES[2]):
-        if not (models / name).is_file():
-            raise UserError(f"{models / name}: expected a file, found nothing")
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(models / name, folder / name)
+    variants.copy_models(models, folder, (FILES[0], FILES[2]))
     MDNRNN(seed=UNTRAINED_SEED).save(folder / FILES[1])
     return folder
 

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from estool import plot
 from kit.batches import latents
 from kit.command import progress, seeds
-from kit.command.errors import UserError
 from kit.files.recordings import Recordings
-from kit.judge import verdict
+from kit.judge import recorded, verdict
 from kit.judge.verdict import Measure, Stage
 from kit.show import pictures
 
@@ -46,33 +44,11 @@ def judge_record(folder: Path, fresh: measures.Episodes, output: Path) -> Stage:
     if not folder.is_dir():
         text = f"no {folder}/ here, {len(fresh.lengths)} episodes played now"
         return Stage("record", [], text=text)
-    source = Recordings(folder, ())
-    chosen = source.paths[:: max(1, len(source.paths) // 50)]
-    loaded = [episode[0] for path in chosen if (episode := source.load(path))]
-    if not loaded:
-        raise UserError(f"{folder}: expected recordings, none of {len(chosen)} can be read")
-    blank = np.array([frames[:, ::4, ::4].std(axis=(1, 2, 3)).min() < 2 for frames in loaded])
-    both = loaded, fresh.frames
-    means = [np.mean([frames.mean(axis=(0, 1, 2)) for frames in part], axis=0) for part in both]
-    lengths = [np.array([len(frames) for frames in part]) for part in both]
-    middle = np.stack([frames[len(frames) // 2] for frames in loaded[:12]])
-    pictures.save(output / "record.png", pictures.rows([middle], scale=2))
-    again = "record again into an empty record/: bash extract.bash"
-    more = "record more: bash extract.bash"
-    damaged, colour = len(source.skipped) / len(chosen), float(np.abs(means[0] - means[1]).max())
-    name = "length to that of episodes played now"
-    return Stage(
-        "record",
-        [
-            Measure("recordings", len(source.paths), least=MANY, advice=more),
-            Measure("share of damaged ones", damaged, most=0.01, advice=again),
-            Measure("share with a blank frame", float(blank.mean()), most=0, advice=again),
-            verdict.ratio(name, *lengths, least=1 / LENGTH, most=LENGTH, advice=again),
-            Measure("mean colour off, levels of 255", colour, most=COLOUR, advice=again),
-        ],
-        "record.png",
-        f"{folder}, {len(loaded)} looked at",
-    )
+    loaded, found = recorded.judge(folder, (), fresh.frames, MANY, COLOUR, output)
+    lengths = [np.array([len(frames) for frames in part]) for part in (loaded, fresh.frames)]
+    gate = {"least": 1 / LENGTH, "most": LENGTH, "advice": recorded.AGAIN}
+    found.insert(3, verdict.ratio("length to that of episodes played now", *lengths, **gate))
+    return Stage("record", found, "record.png", f"{folder}, {len(loaded)} looked at")
 
 
 def judge_vae(
@@ -195,7 +171,7 @@ def judge_dream(
         found.append(_honesty("agent", virtual, real))
         advice = "evolve C for longer: python train.py --preset laptop"
         measure = verdict.mean("steps in the game", real, least=SOLVED, advice=advice)
-        picture = draw_training(output / "C.png", agent.path)
+        picture = plot.save_beside(agent.path, output / "C.png", SOLVED)
         stages.append(Stage("C", [measure], picture, f"{agent.path}, {episodes} episodes"))
     draw_survival(output / "dream.png", curves)
     return stages
@@ -209,15 +185,6 @@ def _honesty(who: str, dreamed: np.ndarray, real: np.ndarray) -> Measure:
     gate = {"least": HARD, "most": KIND, "advice": advice}
     note = f"{dreamed.mean():.0f} steps dreamed, {real.mean():.0f} real"
     return verdict.ratio(f"{who}: dream to game", dreamed, real, note=note, **gate)
-
-
-def draw_training(path: Path, controller: Path) -> str:
-    """The learning curves of an agent, where its logs lie beside it: the picture's name, or ""."""
-    base = str(controller).removesuffix(".best.json")
-    if not Path(f"{base}.hist.json").is_file():
-        return ""
-    pictures.save_figure(path, plot.learning_curves(base, SOLVED))
-    return path.name
 
 
 def draw_foresight(path: Path, seen: measures.Foresight) -> None:
@@ -253,7 +220,6 @@ def draw_survival(path: Path, curves: dict[str, np.ndarray]) -> None:
 def _figure(columns: int, size: tuple[float, float]):
     """A matplotlib figure that needs no screen, and its axes."""
     figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(1, columns, squeeze=False)[0]
     for axis in axes:
         axis.grid(alpha=0.3)

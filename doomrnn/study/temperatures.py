@@ -20,7 +20,6 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from estool.study import variants
@@ -167,7 +166,6 @@ def draw_cheating(path: Path, args, temperature: float) -> None:
     finally:
         game.close()
     figure = Figure(figsize=(2 * MOMENTS, 5), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(2, MOMENTS)
     names = f"dream, temperature {temperature:g}", "the same agent in the game"
     for line, frames, name in zip(axes, (dreamed, real), names, strict=True):

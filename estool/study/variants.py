@@ -11,6 +11,7 @@ import csv
 import dataclasses
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -79,6 +80,15 @@ def add_arguments(parser: argparse.ArgumentParser, **defaults) -> None:
     add("--models", type=Path, help="folder of V, M and first latents")
     add("--output", type=Path, help="folder of the results")
     parser.set_defaults(**defaults)
+
+
+def copy_models(models: Path, folder: Path, files: Sequence[str]) -> None:
+    """Copy `files` of the folder `models` into `folder`; UserError where one is missing."""
+    for name in files:
+        if not (models / name).is_file():
+            raise UserError(f"{models / name}: expected a file, found nothing")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(models / name, folder / name)
 
 
 def check_arguments(

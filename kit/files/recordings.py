@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kit.command import interrupts, memory
+from kit.command import cli, interrupts, memory, seeds
 from kit.command.errors import UserError
 from kit.files import worlds
 from kit.files.atomic import atomic_path
@@ -25,6 +25,23 @@ def add_folders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--record", type=Path, help="folders of recordings", **folders)
 
 
+def add_arguments(parser: argparse.ArgumentParser, inputs, sees: str, models: Path, batch: int):
+    """Add the flags of extract.py that say which episodes, and what an agent plays with.
+
+    inputs, sees: what a controller may see, and does; models, batch: the defaults of its flags.
+    """
+    add = parser.add_argument
+    add("--agent", type=cli.existing_file, metavar="JSON", help="a controller that plays instead")
+    add("--inputs", choices=inputs, default=sees, help="what that controller sees")
+    add("--noise", type=cli.non_negative_float, default=0.08, help="deviation of its weights")
+    add("--models", type=Path, default=models, help="folder of its V and M")
+    add("--batch", type=cli.positive_int, default=batch, help="its episodes played at once")
+    add("--seed", type=cli.non_negative_int, default=0, help="fixes all episodes")
+    add("--workers", type=cli.positive_int, default=1, help="processes that share the episodes")
+    add("--worker", type=cli.non_negative_int, default=0, help="which of them this one is")
+    add("--output", type=Path, default=Path("record"), help="folder of the recordings")
+
+
 def check_arguments(args: argparse.Namespace) -> argparse.Namespace:
     """UserError where --worker is none of --workers, or where memory is too small for episodes."""
     if args.worker >= args.workers:
@@ -33,6 +50,12 @@ def check_arguments(args: argparse.Namespace) -> argparse.Namespace:
     memory.require(frames, f"an episode of {args.max_frames} frames", "--max_frames")
     memory.require(400 * args.episodes, f"a list of {args.episodes} seeds", "--episodes")
     return args
+
+
+def share(args: argparse.Namespace) -> np.ndarray:
+    """The seeds of the episodes that are this worker's, int64."""
+    every = seeds.training_seeds(np.random.default_rng(args.seed), args.episodes)
+    return every[args.worker :: args.workers]
 
 
 def save(path: str | os.PathLike, **arrays: np.ndarray) -> None:
