@@ -16,7 +16,6 @@ import numpy as np
 
 from kit.command import locks, memory, progress
 from kit.command.errors import UserError
-from kit.command.mpi import usable_cores
 from kit.tensors import precision
 
 import data
@@ -46,7 +45,7 @@ def run(config: Config, args) -> None:
         disk = source.count * 8 * z_size
         memory.require(BLOCK * 64 * 64 * 3 * 3, "encoding", "machine")
         talk.info(f"{args.path}: {source.count} frames; needs up to {disk / 1e9:.2g} GB of disk")
-        precision.use_threads(usable_cores())
+        precision.use_threads()
         vae = load_vision(vae_path, config, precision.resolve(config.vae.precision))
         key = _made_of(vae_path, source, vae.dtype.name)
         if _complete(args.output, key):

@@ -14,7 +14,6 @@ cli.begin(__name__)
 
 from pathlib import Path
 
-from kit.command.mpi import usable_cores
 from kit.show import viewer
 from kit.tensors import precision
 
@@ -38,7 +37,7 @@ def parse(argv=None):
 
 def main(argv=None):
     args = parse(argv)
-    precision.use_threads(usable_cores())
+    precision.use_threads()
     model, parameters = load_agent(args)
     watch.run_dream(args, model, Controllers(parameters[None], args.inputs))
 

@@ -19,7 +19,6 @@ import numpy as np
 
 from kit.batches.rollout import run_rollouts
 from kit.command import mpi, seeds
-from kit.command.mpi import usable_cores
 from kit.files import scores
 from kit.show import viewer
 from kit.tensors import precision
@@ -69,13 +68,13 @@ def main(argv=None):
     if args.mode == "render":
         import watch  # here, because scoring needs no pictures
 
-        precision.use_threads(usable_cores())
+        precision.use_threads()
         model, parameters = load_agent(args)
         large = make(TRAINED, render_mode="rgb_array")
         watch.run(args, model, Controllers(parameters[None], args.inputs), large)
         return
     trial_seeds = seeds.test_seeds(args.seed, args.episodes)
-    count = min(args.num_worker or usable_cores(), args.episodes)
+    count = min(args.num_worker or mpi.usable_cores(), args.episodes)
     rows = min(args.batch, -(-args.episodes // count))
     needed = mpi.TENSORFLOW_BYTES + rows * ROW_BYTES[args.renderer]
     with mpi.ranks(count, rank_bytes=needed, smaller="-n/--num_worker or --batch") as ranks:

@@ -19,9 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from kit.batches import latents
-from kit.command import locks
+from kit.command import locks, mpi
 from kit.command.errors import UserError
-from kit.command.mpi import usable_cores
 from kit.files import encoding, recordings, worlds
 from kit.tensors import precision
 
@@ -64,7 +63,7 @@ def encode_part(vae: VAE, source: recordings.Recordings, paths, args, update) ->
         mu, logvar = mu.astype(np.float16), logvar.astype(np.float16)
         return mu, logvar, episode[1].astype(np.float16)
 
-    with ThreadPoolExecutor(usable_cores()) as pool:
+    with ThreadPoolExecutor(mpi.usable_cores()) as pool:
         encoded = [columns for columns in pool.map(encode, paths) if columns is not None]
     if not encoded:
         text = f"expected episodes of {args.frames} frames (--frames)"
@@ -83,7 +82,7 @@ def encode(args) -> None:
     """Encode, while this process alone may write to `args.output`."""
     worlds.claim(args.output, NAME)
     source = recordings.Recordings(args.record, ACTION_SHAPE, args.max_files, NAME)
-    precision.use_threads(1, usable_cores())
+    precision.use_threads(1, mpi.usable_cores())
     dtype = precision.resolve(args.precision)
     key = encoding.fingerprint(args.vae, source, dtype, args.batch, args.frames)
 

@@ -20,7 +20,6 @@ import numpy as np
 
 from kit.batches.rollout import run_rollouts
 from kit.command import mpi, seeds
-from kit.command.mpi import usable_cores
 from kit.files import scores
 from kit.show import viewer
 from kit.tensors import precision
@@ -70,14 +69,14 @@ def main(argv=None):
     if args.mode == "render":
         import watch  # here, because scoring needs no pictures
 
-        precision.use_threads(usable_cores())
+        precision.use_threads()
         model, parameters = load_agent(args)
         world = make_world(args.world, model, args.temperature)
         large = DoomReal(rows=480) if args.world == "doomreal" else None
         watch.run(args, model, Controllers(parameters[None], args.inputs), world, large)
         return
     trial_seeds = seeds.test_seeds(args.seed, args.episodes)
-    count = min(args.num_worker or usable_cores(), args.episodes)
+    count = min(args.num_worker or mpi.usable_cores(), args.episodes)
     rows = min(args.batch, -(-args.episodes // count))
     needed = mpi.TENSORFLOW_BYTES + rows * ROW_BYTES[args.world]
     shared, smaller = rows * SHARED_BYTES[args.world], "-n/--num_worker or --batch"

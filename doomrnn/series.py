@@ -19,9 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from kit.batches import latents
-from kit.command import locks
+from kit.command import locks, mpi
 from kit.command.errors import UserError
-from kit.command.mpi import usable_cores
 from kit.files import encoding, recordings, worlds
 from kit.tensors import precision
 
@@ -63,7 +62,7 @@ def encode_part(vae: VAE, source: recordings.Recordings, paths, args, update) ->
         mu, logvar = mu.astype(np.float16), logvar.astype(np.float16)
         return mu, logvar, episode[1].astype(np.float16), np.int32([len(mu)])
 
-    with ThreadPoolExecutor(usable_cores()) as pool:
+    with ThreadPoolExecutor(mpi.usable_cores()) as pool:
         encoded = [columns for columns in pool.map(encode, paths) if columns is not None]
     if not encoded:
         raise UserError(f"{source.name}: {len(paths)} recordings on end cannot be read")
@@ -81,7 +80,7 @@ def encode(args) -> None:
     """Encode, while this process alone may write to `args.output`."""
     worlds.claim(args.output, NAME)
     source = recordings.Recordings(args.record, ACTION_SHAPE, args.max_files, NAME)
-    precision.use_threads(1, usable_cores())
+    precision.use_threads(1, mpi.usable_cores())
     dtype = precision.resolve(args.precision)
     key = encoding.fingerprint(args.vae, source, dtype, args.batch)
 

@@ -24,7 +24,6 @@ import numpy as np
 
 from kit.command import memory, progress, seeds
 from kit.command.errors import UserError
-from kit.command.mpi import usable_cores
 from kit.files.weights import load_controller
 from kit.judge.candidates import Candidates
 from kit.judge.verdict import Report, Stage
@@ -132,7 +131,7 @@ def judge(args) -> Report:
 
 def main(argv=None):
     args = parse(argv)
-    precision.use_threads(usable_cores())
+    precision.use_threads()
     sys.exit(judge(args).finish())
 
 

@@ -330,7 +330,7 @@ def test_pictures_of_the_game_and_of_the_dream(room, monkeypatch, capsys):
     assert "steps 12" in run(room, "python", "model.py", "render", AGENT, *video)
     video = ("--gif", "b.gif", "--strip", "b.png", "--max_length", "9", "--expected")
     monkeypatch.chdir(room)
-    monkeypatch.setattr(dream_model.precision, "use_threads", lambda _: None)  # too late here
+    monkeypatch.setattr(dream_model.precision, "use_threads", lambda *_: None)  # too late here
     dream_model.main([AGENT, "3", *video])
     assert "steps 9" in capsys.readouterr().out
     film = imageio.imread(room / "a.mp4", plugin="FFMPEG")

@@ -64,7 +64,7 @@ def test_spoilt_m_and_its_dream_are_poor(tmp_path):
 def test_an_untrained_v_is_named_and_m_is_not_judged(monkeypatch, tmp_path):
     VAE(32).save(tmp_path / "tf_vae" / "vae.json")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(check.precision, "use_threads", lambda _: None)  # too late here
+    monkeypatch.setattr(check.precision, "use_threads", lambda *_: None)  # too late here
     with pytest.raises(SystemExit) as end:
         check.main(SMALL)
     result = json.loads((tmp_path / "check" / "check.json").read_text())

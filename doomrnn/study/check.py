@@ -22,7 +22,6 @@ from pathlib import Path
 
 from kit.command import memory, progress, seeds
 from kit.command.errors import UserError
-from kit.command.mpi import usable_cores
 from kit.files.weights import load_controller, load_initial_z
 from kit.judge.candidates import Candidates, first_file
 from kit.judge.verdict import Report, Stage
@@ -104,7 +103,7 @@ def judge(args) -> Report:
 
 def main(argv=None):
     args = parse(argv)
-    precision.use_threads(usable_cores())
+    precision.use_threads()
     sys.exit(judge(args).finish())
 
 

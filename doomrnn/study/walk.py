@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 
 from kit.batches.rollout import run_rollouts
 from kit.command import seeds
-from kit.command.mpi import usable_cores
 from kit.show import pictures
 from kit.tensors import precision
 
@@ -81,7 +80,7 @@ def draw(path: Path, players: dict[str, list[np.ndarray]]) -> None:
 
 def main(argv=None):
     args = parse(argv)
-    precision.use_threads(usable_cores())
+    precision.use_threads()
     trial_seeds = seeds.test_seeds(args.seed, args.episodes)
     model, parameters = load_agent(args)
     agent = Controllers(parameters[None].repeat(args.episodes, 0), args.inputs)

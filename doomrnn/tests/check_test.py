@@ -65,7 +65,7 @@ def test_shipped_v_and_m_are_good(fresh, tmp_path):
 def run(monkeypatch, folder, *arguments):
     """Exit status and check.json of the command, run in `folder`."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(check.precision, "use_threads", lambda _: None)  # too late here
+    monkeypatch.setattr(check.precision, "use_threads", lambda *_: None)  # too late here
     with pytest.raises(SystemExit) as end:
         check.main([*SMALL, *arguments])
     return end.value.code, json.loads((folder / "check" / "check.json").read_text())

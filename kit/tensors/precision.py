@@ -27,12 +27,12 @@ def resolve(precision: str) -> str:
     return "bfloat16" if CPU_FLAGS & words else "float32"
 
 
-def use_threads(threads: int, operations: int = 1) -> None:
+def use_threads(threads: int | None = None, operations: int = 1) -> None:
     """Let TensorFlow split an operation over `threads`, and run `operations` side by side.
 
-    To be called before TensorFlow does anything.
+    None: as many threads as there are cores. To be called before TensorFlow does anything.
     """
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_intra_op_parallelism_threads(threads or usable_cores())
     tf.config.threading.set_inter_op_parallelism_threads(operations)
     with quiet():
         tf.zeros(1)  # starts it
