@@ -2,7 +2,7 @@
 
 An interrupted run has to end with the files of one that was left alone: bit for bit for recording,
 encoding and evolution, and, on one core in float32, for the weights, the optimiser's state, the
-step and the place in the data of V and M.
+step and the place in the data of V and M. dreamerv2_stages.py says what holds there.
 """
 
 import dataclasses
@@ -16,18 +16,23 @@ import numpy as np
 import psutil
 
 import anyenv_stages
+import dreamerv2_stages
 from processes import Command
 
 ROOT = Path(__file__).resolve().parent.parent
 # What a stage reads: the stage that makes it, and in which folder.
-MAKERS = {
-    "record": ("extract.py", "record"),
-    "tf_vae": ("vae_train.py", "tf_vae"),
-    "series": ("series.py", "series"),
-    "vae": ("vae_train.py", "tf_vae"),
-    "rnn": ("rnn_train.py", "tf_rnn"),
-    "initial_z": ("rnn_train.py", "tf_initial_z"),
-} | anyenv_stages.MAKERS
+MAKERS = (
+    {
+        "record": ("extract.py", "record"),
+        "tf_vae": ("vae_train.py", "tf_vae"),
+        "series": ("series.py", "series"),
+        "vae": ("vae_train.py", "tf_vae"),
+        "rnn": ("rnn_train.py", "tf_rnn"),
+        "initial_z": ("rnn_train.py", "tf_initial_z"),
+    }
+    | anyenv_stages.MAKERS
+    | dreamerv2_stages.MAKERS
+)
 KINDS = ("Ctrl-C", "SIGTERM", "kill -9", "kill -9 of a part")
 UNFINISHED = (".writing-*", ".*.lock")  # what no command may leave behind
 HEAVY = 6  # interruptions in a round of what takes half a minute
@@ -82,6 +87,8 @@ class Stage:
     part: part of a process's command line that `kill -9 of a part` picks from: a rank, a worker
     weight: how much more often than others it is drawn, because it is cheap
     most: how often it is interrupted in a round at most
+    watch: of a folder, the status of an end and what it said after the end before: what of the
+        folder may only grow (a name -> a number or a set), and what is wrong with it
     """
 
     name: str
@@ -92,6 +99,7 @@ class Stage:
     cores: int = 1
     weight: int = 1
     most: int = 12
+    watch: Callable[[Path, int, dict], tuple[dict, list[str]]] | None = None
 
     def start(self, folder: Path) -> Command:
         """Scripts and ranks start as people start them; what is one process is forked."""
@@ -153,6 +161,10 @@ def stages() -> list[Stage]:
         result.append(
             Stage(f"anyenv {name}", command, state or evolved, needs, part, processes, 2, HEAVY)
         )
+    for name, command, state, needs, part, watch in dreamerv2_stages.commands(ROOT):
+        cores = 2 if part else 1
+        stage = Stage(f"dreamerv2 {name}", command, state, needs, part, cores, 2, HEAVY, watch)
+        result.append(stage)
     return result
 
 
@@ -221,7 +233,7 @@ def run(
     expected, seconds = rooms.left_alone(stage)
     rooms.prepare(stage, folder)
     outcome = Outcome(dict.fromkeys(KINDS, 0), [])
-    told = []
+    told, kept = [], {}
     for _ in range(rng.integers(most // 2, most + 1)):
         kind = str(rng.choice(KINDS if stage.part else KINDS[:3]))
         # Starts that follow each other go further and further; some of them shall go far at once.
@@ -236,7 +248,15 @@ def run(
             kind = interrupt(command, kind, stage, rng)
         ended = command.wait()
         told.append(f"{kind} after {delay:.2f} s: status {ended.status}")
-        outcome.faults += [f"{told[-1]}: {fault}\n{ended.output}" for fault in ended.faults]
+        kept, lost = watch(stage, folder, ended.status, kept)
+        faults = ended.faults + lost
+        if (
+            kind == "kill -9"
+            and dreamerv2_stages.SPAWNED.search(ended.output)
+            and "a traceback" in faults
+        ):
+            faults.remove("a traceback")  # Python's, of a process that had not begun with ours
+        outcome.faults += [f"{told[-1]}: {fault}\n{ended.output}" for fault in faults]
         if not hit and ended.status:
             outcome.faults.append(f"left alone it failed: {ended.output}")
         if not hit and not any(outcome.tried.values()):  # it was measured on a busier machine
@@ -245,7 +265,8 @@ def run(
             break
         outcome.tried[kind] += 1
     ended = stage.start(folder).wait()
-    outcome.faults += [f"the last start: {fault}\n{ended.output}" for fault in ended.faults]
+    faults = ended.faults + watch(stage, folder, ended.status, kept)[1]
+    outcome.faults += [f"the last start: {fault}\n{ended.output}" for fault in faults]
     if ended.status:
         outcome.faults.append(f"after {told}: status {ended.status}\n{ended.output}")
         return outcome
@@ -256,6 +277,17 @@ def run(
     if left:
         outcome.faults.append(f"after {told}: left behind {left}")
     return outcome
+
+
+def watch(stage: Stage, folder: Path, status: int, before: dict) -> tuple[dict, list[str]]:
+    """What may only grow, to be given back after the next end, and what is wrong."""
+    if not stage.watch:
+        return {}, []
+    grows, faults = stage.watch(folder, status, before)
+    for name, value in before.items():
+        if name not in grows or not grows[name] >= value:
+            faults.append(f"some of the {name} are gone")
+    return grows, faults
 
 
 def interrupt(command: Command, kind: str, stage: Stage, rng: np.random.Generator) -> str:
