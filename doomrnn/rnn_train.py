@@ -201,7 +201,7 @@ def main(argv=None):
     with locks.only_one(args.output):
         locks.sweep(args.initial_z.parent)
         for folder in (args.output, args.initial_z.parent):
-            worlds.claim(folder, NAME)
+            worlds.check(folder / worlds.FILE, NAME)
         train(args)
 
 
@@ -218,6 +218,8 @@ def train(args) -> None:
         f"{len(held_out)} held out; {dtype.name}; "
         f"needs about {(series.memory() + work) / 1e9:.1f} GB of memory and 0.1 GB of disk"
     )
+    for folder in (args.output, args.initial_z.parent):
+        worlds.claim(folder, NAME)
     save_initial_z(args.initial_z, *series.first_latents(INITIAL))
     test = HeldOut(series, held_out, args, dtype)
     training = Training(args, towers, dtype)

@@ -78,7 +78,7 @@ def main(argv=None):
 
 def encode(args) -> None:
     """Encode, while this process alone may write to `args.output`."""
-    worlds.claim(args.output, NAME)
+    worlds.check(args.output / worlds.FILE, NAME)
     source = recordings.Recordings(args.record, ACTION_SHAPE, args.max_files, NAME)
     precision.use_threads(1, mpi.usable_cores())
     dtype = precision.resolve(args.precision)
@@ -86,6 +86,7 @@ def encode(args) -> None:
 
     def make_encode():
         vae = VAE(Z_SIZE, dtype).load(args.vae)
+        worlds.claim(args.output, NAME)
         return lambda paths, update: encode_part(vae, source, paths, args, update)
 
     given = args.output, key, NAMES, PART, Z_SIZE

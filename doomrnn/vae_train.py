@@ -174,12 +174,13 @@ def main(argv=None):
 
 def train(args) -> None:
     """Train, while this process alone may write to `args.output`."""
-    worlds.claim(args.output, NAME)
+    worlds.check(args.output / worlds.FILE, NAME)
     recordings = Recordings(args.record, ACTION_SHAPE, args.max_files, NAME)
     about = recordings.describe(args.files, args.held_out, FRAME_BYTES * args.batch)
     training_paths, held_out = recordings.split(args.held_out, 2000, args.seed)
     print(f"{about}; {len(held_out)} frames held out")
     training = Training(args, precision.use_towers())
+    worlds.claim(args.output, NAME)
     save_settings(args.output / "vae.settings.json", args)
     scalars = progress.Scalars("runs/vae", training.step)
     if training.step == 0:
