@@ -15,7 +15,7 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from dreamerv2 import checkpoints
+from dreamerv2 import checkpoints, limits
 from dreamerv2 import config as settings
 from dreamerv2.config import Config
 from dreamerv2.envs.adapter import LOG
@@ -57,6 +57,7 @@ def load(path: Path, count: int, mode: str = "eval", **changed) -> Trained:
     else:
         config, weights = _read(path)
     config = settings.defaults().update(config).update(changed)
+    limits.check(config)
     maker = functools.partial(make, config.task, mode, config)
     envs = make_batch([maker] * count, strategy(config))
     try:

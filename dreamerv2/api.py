@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import gymnasium
 
 from dreamerv2 import config as settings
-from dreamerv2 import training
+from dreamerv2 import limits, training
 from dreamerv2.config import Config
 from dreamerv2.envs.adapter import adapt
 from dreamerv2.envs.batch import make_batch
@@ -48,7 +48,7 @@ def train(
         outputs: what is told of the run, in place of terminal, metrics.jsonl and TensorBoard.
     Raises UserError where the environment or the settings do not fit.
     """
-    settings.check(config)
+    limits.check(config)
     if config.task == defaults.task:
         config = config.update({"task": OWN})
     if isinstance(env, gymnasium.Env):

@@ -194,38 +194,6 @@ def from_command_line(argv: Sequence[str] | None = None, extra: str = "") -> Con
     return from_blocks(names).update(flags)
 
 
-POSITIVE = ("envs", "action_repeat", "log_every", "train_every", "eval_eps", "imag_horizon")
-POSITIVE += ("dataset.batch", "dataset.length", "render_size", "replay_gb", "checkpoint_minutes")
-NOT_NEGATIVE = ("seed", "steps", "prefill", "pretrain", "train_steps", "eval_every", "time_limit")
-NOT_NEGATIVE += ("hours", "threads", "replay.capacity", "replay.maxlen", "expl_until")
-CHOICES = {
-    "envs_parallel": ("none", "thread", "process"),
-    "precision": (16, 32),
-    "clip_rewards": ("identity", "sign", "tanh"),
-}
-CHOICES |= {"expl_behavior": ("greedy", "Random", "Plan2Explore", "ModelLoss")}
-
-
-def check(config: Config) -> None:
-    """UserError for a value that no run can have."""
-    for keys, least, words in ((POSITIVE, 1e-9, "more than 0"), (NOT_NEGATIVE, 0, "at least 0")):
-        for key in keys:
-            values = config[key] if isinstance(config[key], tuple) else (config[key],)
-            if min(values) < least:
-                raise UserError(f"--{key}: expected {words}, found {min(values)}")
-    for key, choices in CHOICES.items():
-        if config[key] not in choices:
-            expected = ", ".join(map(str, choices))
-            raise UserError(f"--{key}: expected one of {expected}, found {config[key]!r}")
-    if not config.replay.minlen >= 1 or 0 < config.replay.maxlen < config.replay.minlen:
-        raise UserError(
-            "--replay.minlen: expected 1 to --replay.maxlen "
-            f"({config.replay.maxlen}), found {config.replay.minlen}"
-        )
-    if len(config.render_size) != 2:
-        raise UserError(f"--render_size: expected height and width, found {config.render_size}")
-
-
 def _read_flags(argv: Sequence[str]) -> dict[str, list[str]]:
     """Flag -> the words that follow it; UserError where there are none, or a word has no flag."""
     flags: dict[str, list[str]] = {}

@@ -58,7 +58,7 @@ class Replay:
         self._capacity, self._ongoing = capacity, ongoing
         self._minlen, self._maxlen = max(1, minlen), maxlen
         self._prioritize_ends = prioritize_ends
-        self._expected = dict(expected or {})
+        self._expected = dict.fromkeys(NEEDED[1:], ()) | dict(expected or {})
         self._rng = np.random.default_rng(seed)
         self._paths: list[Path] = []  # of the episodes that are drawn from, oldest first
         self._held = _Held(memory_bytes)
@@ -192,7 +192,7 @@ class Replay:
         return episode
 
     def _check(self, path: Path, episode: Episode) -> None:
-        missing = [key for key in (*NEEDED, *self._expected) if key not in episode]
+        missing = [k for k in dict.fromkeys((*NEEDED, *self._expected)) if k not in episode]
         if missing:
             raise ValueError(f"expected {', '.join(missing)} in it")
         rows = _steps(path) + 1

@@ -13,6 +13,7 @@ import functools
 from collections.abc import Sequence
 
 from dreamerv2 import config as settings
+from dreamerv2 import limits
 from dreamerv2.envs.batch import make_batch
 from dreamerv2.envs.make import make, strategy
 from dreamerv2.training import train
@@ -22,7 +23,7 @@ from kit.command import cli
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags, make the environments, train."""
     config = settings.from_command_line(argv, __doc__)
-    settings.check(config)
+    limits.check(config)
     batches = []
     try:
         for mode, count in (("train", config.envs), ("eval", min(config.envs, config.eval_eps))):

@@ -69,6 +69,7 @@ class Run:
         _keep_config(logdir, config)
         print(_describe(envs, config), flush=True)
         shapes = {key: space.shape for key, space in envs.single_observation_space.items()}
+        shapes["action"] = (action_size(envs),)
         options = dict(config.replay) | {"expected": shapes}
         self._replay = Replay(
             logdir / "train_episodes",

@@ -5,6 +5,7 @@ import pickle
 import pytest
 
 from dreamerv2 import config as settings
+from dreamerv2 import limits
 from dreamerv2.config import Config
 from kit.command.errors import UserError
 
@@ -17,7 +18,7 @@ def test_every_key_is_explained_and_every_explanation_has_its_key():
 def test_every_block_fits_on_the_defaults(name):
     config = settings.from_blocks([name])
     assert set(config.flat) == set(settings.defaults().flat)
-    settings.check(config)
+    limits.check(config)
 
 
 def test_blocks_have_the_originals_values():
@@ -97,7 +98,15 @@ def test_wrong_flags_are_answered_with_a_sentence(flags, message):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"envs": 0}, "--envs: expected more than 0"),
+        ({"envs": 0}, "--envs: expected 1 to 10,000, found 0"),
+        ({"envs": 2**31}, "--envs: expected 1 to 10,000, found 2147483648"),
+        ({"replay_gb": 0}, "--replay_gb: expected more than 0, found 0.0"),
+        ({"imag_horizon": 1e300}, r"--imag_horizon: expected 1 to 1,000, found 1\d+\.\.\. \(301"),
+        ({"discount_head.layers": 0}, r"--discount_head\.layers: expected 1 to 100, found 0"),
+        ({"discount": "inf"}, "--discount: expected 0 to 1, found inf"),
+        ({"actor_ent": "inf"}, "--actor_ent: expected at least 0, found inf"),
+        ({"rssm.norm": "all"}, r"--rssm\.norm: expected one of none, layer, found 'all'"),
+        ({"encoder.act": "abc"}, r"--encoder\.act: expected one of none, elu, .*, found 'abc'"),
         ({"steps": -1}, "--steps: expected at least 0"),
         ({"precision": 8}, "--precision: expected one of 16, 32"),
         ({"clip_rewards": "half"}, "--clip_rewards: expected one of identity, sign, tanh"),
@@ -107,7 +116,7 @@ def test_wrong_flags_are_answered_with_a_sentence(flags, message):
 )
 def test_values_that_no_run_can_have(changed, message):
     with pytest.raises(UserError, match=message):
-        settings.check(settings.defaults().update(changed))
+        limits.check(settings.defaults().update(changed))
 
 
 def test_an_unknown_block_names_the_known_ones():

@@ -151,6 +151,8 @@ def damaged(folder):
         ("e-1-9.npz", {"reward": np.full(10, np.nan, np.float32)}, "NaN"),
         ("f-1-9.npz", {"image": np.zeros((10, 8, 8, 1), np.uint8)}, r"expected image \(10, 4, 4"),
         ("g-1-9.npz", {"reward": np.array([None] * 10)}, "pickle|Object"),
+        ("i-1-9.npz", {"action": np.zeros((10, 7), np.float32)}, r"expected action \(10, 2"),
+        ("j-1-9.npz", {"reward": np.zeros((10, 1), np.float32)}, r"expected reward \(10,\)"),
     ):
         np.savez(folder / name, **broken | changed)
         cases[name] = (b"", words)
@@ -163,7 +165,7 @@ def damaged(folder):
 def test_damaged_files_are_skipped_counted_and_named(tmp_path, capsys):
     cases = damaged(tmp_path)
     capsys.readouterr()
-    replay = Replay(tmp_path, expected={"image": (4, 4, 1)})
+    replay = Replay(tmp_path, expected={"image": (4, 4, 1), "action": (2,)})
     said = capsys.readouterr().out
     for name, words in cases.items():
         assert re.search(rf"skipped damaged episode .*{re.escape(name)} \(.*({words})", said), name
