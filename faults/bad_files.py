@@ -182,7 +182,7 @@ def _other_room(rooms: Rooms, name: str) -> str:
 # ---------------------------------------------------------------- series, checkpoints, histories
 
 
-def _damage_bytes(rng, data: bytes) -> tuple[str, bytes]:
+def damage_bytes(rng, data: bytes) -> tuple[str, bytes]:
     kind = str(rng.choice(["empty", "cut short", "not a zip", "one array", "other arrays"]))
     made = {
         "empty": lambda: b"",
@@ -228,7 +228,7 @@ def results(rooms: Rooms, rng: np.random.Generator, folder: Path) -> Outcome:
     else:
         path = folder / f"tf_{target}/checkpoint.npz"
         source = rooms.made_by(name) / f"tf_{target}/checkpoint.npz"
-    damage = _damage_series if target == "series" and rng.random() < 0.5 else _damage_bytes
+    damage = _damage_series if target == "series" and rng.random() < 0.5 else damage_bytes
     kind, data = damage(rng, source.read_bytes())
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)

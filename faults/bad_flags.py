@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from anyenv_stages import CONFIG, GAMES
 from interruptions import ROOT, UNFINISHED, Rooms, stages
 from refusals import Outcome, refused, run, snapshot
 
@@ -42,6 +43,12 @@ def scripts() -> list[tuple[list[str], list[str]]]:
         path = ROOT / room / "model.py"
         command = ["python", str(path), *world, "norender", "-n", "1"]
         result.append((command, _flags(path)))
+    run = ["python", str(ROOT / "anyenv/run.py"), "-c", str(CONFIG)]
+    numbers = ["--n_games", "--processes"]
+    result.append(([*run, "record_data", GAMES], [*numbers, "--chunk_size"]))
+    result.append(([*run, "eval", "--policy", "random"], [*numbers, "--seed"]))
+    path = ROOT / "dreamerv2/evaluate.py"
+    result.append((["python", str(path), GRID], _flags(path)))
     return result
 
 
@@ -88,6 +95,7 @@ def _furnish(rooms: Rooms, command: Sequence[str], folder: Path) -> None:
         rooms.prepare(stage, folder)
 
 
+GRID = str(ROOT / "dreamerv2/zoo/minigrid_empty.npz")
 WRONG = (  # what does not fit together, or names nothing: a command, and what it has to name
     (["doomrnn/extract.py", "--workers", "2", "--worker", "2"], "--worker"),
     (["doomrnn/extract.py", "--min_frames", "300", "--max_frames", "200"], "--min_frames"),
@@ -119,6 +127,33 @@ WRONG = (  # what does not fit together, or names nothing: a command, and what i
     (["estool/train.py", "NoSuchGame-v0", "-n", "1"], "NoSuchGame-v0"),
     (["estool/train.py"], "game"),
     (["estool/model.py", "NoSuchGame-v0"], ""),
+    (["anyenv/run.py"], "COMMAND"),
+    (["anyenv/run.py", "dance"], "dance"),
+    (["anyenv/run.py", "-c", "nowhere.json", "keys"], "nowhere.json"),
+    (["anyenv/run.py", "-c", str(CONFIG), "train_vae", "nowhere.hdf5"], "nowhere.hdf5"),
+    (["anyenv/run.py", "-c", str(CONFIG), "train_mem", "nowhere.hdf5"], "nowhere.hdf5"),
+    (["anyenv/run.py", "-c", str(CONFIG), "convert_data", "a.hdf5", "a.hdf5"], "a.hdf5"),
+    (["anyenv/run.py", "-c", str(CONFIG), "eval"], "v/vision.ckpt"),
+    (["anyenv/run.py", "-c", str(CONFIG), "train_ctrl"], "v/vision.ckpt"),
+    (["anyenv/run.py", "-c", str(CONFIG), "eval", "--policy", "nobody"], "--policy"),
+    (["anyenv/run.py", "-c", str(CONFIG), "eval", "--gif", "a.png"], "--gif"),
+    (["anyenv/run.py", "-c", str(CONFIG), "dream", "--temperature", "0"], "--temperature"),
+    (["anyenv/run.py", "record_data", "a.hdf5", "--agent", "nobody"], "--agent"),
+    (["dreamerv2/train.py", "--foo", "1"], "foo"),
+    (["dreamerv2/train.py", "--steps"], "--steps"),
+    (["dreamerv2/train.py", "cartpole"], "cartpole"),
+    (["dreamerv2/train.py", "--(", "1"], "("),
+    (["dreamerv2/train.py", "--configs", "huge"], "--configs"),
+    (["dreamerv2/train.py", "--task", "nothing"], "--task"),
+    (["dreamerv2/train.py", "--task", "gym_NoSuchGame-v0"], "NoSuchGame-v0"),
+    (["dreamerv2/train.py", "--task", "minigrid_Nowhere-9x9"], "Nowhere-9x9"),
+    (["dreamerv2/train.py", "--replay.minlen", "9", "--replay.maxlen", "5"], "--replay.minlen"),
+    (["dreamerv2/evaluate.py", "nowhere"], "nowhere"),
+    (["dreamerv2/evaluate.py", GRID, "--task", "gym_CartPole-v1"], "minigrid_empty.npz"),
+    (["dreamerv2/evaluate.py", GRID, "--gif", "a.png"], "--gif"),
+    (["dreamerv2/play.py", GRID, "--video", "a.mp4"], "--actor"),
+    (["dreamerv2/play.py", "nowhere.npz", "--actor"], "nowhere.npz"),
+    (["dreamerv2/common/plot.py", "--indir", "nowhere", "--outdir", "plots"], "nowhere"),
 )
 
 

@@ -2,7 +2,7 @@
 
 An interrupted run has to end with the files of one that was left alone: bit for bit for recording,
 encoding and evolution, and, on one core in float32, for the weights, the optimiser's state, the
-step and the place in the data of V and M. dreamerv2_stages.py says what holds there.
+step and place in the data of V and M. dreamerv2_stages.py says what holds there.
 """
 
 import dataclasses
@@ -163,8 +163,8 @@ def stages() -> list[Stage]:
         )
     for name, command, state, needs, part, watch in dreamerv2_stages.commands(ROOT):
         cores = 2 if part else 1
-        stage = Stage(f"dreamerv2 {name}", command, state, needs, part, cores, 2, HEAVY, watch)
-        result.append(stage)
+        rest = (state, needs, part, cores, 2, HEAVY, watch)
+        result.append(Stage(f"dreamerv2 {name}", command, *rest))
     return result
 
 

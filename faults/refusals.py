@@ -1,10 +1,13 @@
 """A command that is given something bad: how it is run, and what is wrong with its answer."""
 
 import dataclasses
+import resource
 from collections.abc import Sequence
 from pathlib import Path
 
 from processes import Command, Ended
+
+ADDRESSES = 16 * 10**9  # bytes; TensorFlow alone takes four of them
 
 
 @dataclasses.dataclass
@@ -16,8 +19,16 @@ class Outcome:
 
 
 def run(arguments: Sequence[str], folder: Path, limit: float | None = None) -> Ended:
-    """The command in a copy of this process; with `limit` it is told to end after so long."""
-    command = Command(arguments, folder, forked=True)
+    """The command in a copy of this process; with `limit` it is told to end after so long.
+
+    It gets no more than ADDRESSES: what takes too much shall not harm others.
+    """
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, before[1]))
+    try:
+        command = Command(arguments, folder, forked=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
     if limit and command.running_after(limit):
         command.process.terminate()
     return command.wait()

@@ -236,7 +236,7 @@ def little_memory(rooms: Rooms, rng: np.random.Generator, folder: Path) -> tuple
         (["doomrnn/model.py", "doomreal", "norender", *many], ()),
     )
     (script, *flags), _ = commands[rng.integers(len(commands))]
-    room, name = script.split("/")
+    room, name = script.split("/")[0], Path(script).name
     rooms.prepare(_stage(f"{room} {name.replace('model', 'train')}"), folder)
     before = snapshot(folder)
     command = ["python", str(ROOT / script), *flags]

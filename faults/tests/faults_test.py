@@ -8,8 +8,10 @@ import pytest
 
 from kit.command.errors import UserError
 
+import anyenv_files
 import bad_files
 import bad_flags
+import dreamerv2_files
 import interruptions
 import processes
 import refusals
@@ -26,7 +28,7 @@ def stage(name):
     return next(one for one in interruptions.stages() if one.name == name)
 
 
-@pytest.mark.parametrize("name", ["doomrnn extract.py", "estool toy.py"])
+@pytest.mark.parametrize("name", ["doomrnn extract.py", "estool toy.py", "dreamerv2 train.py"])
 def test_interrupted_and_started_again_it_ends_with_the_same_files(rooms, tmp_path, name):
     outcome = interruptions.run(stage(name), rooms, np.random.default_rng(3), tmp_path, most=3)
     assert outcome.faults == []
@@ -53,6 +55,38 @@ def test_an_odd_number_for_a_flag(rooms, tmp_path, seed, monkeypatch):
     monkeypatch.setattr(bad_flags, "scripts", lambda: light)
     outcome = bad_flags.flags(rooms, np.random.default_rng(seed), tmp_path)
     assert outcome.given and outcome.faults == []
+
+
+@pytest.mark.parametrize("words", ["vae_train.py --record nowhere", "--foo 1", "dance"])
+def test_a_refusal_of_each_room_leaves_nothing_behind(rooms, tmp_path, words, monkeypatch):
+    (chosen,) = [entry for entry in bad_flags.WRONG if words in " ".join(entry[0])]
+    monkeypatch.setattr(bad_flags, "WRONG", [chosen])
+    outcome = bad_flags.combinations(rooms, np.random.default_rng(0), tmp_path)
+    assert outcome.given and outcome.faults == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_bad_config_of_anyenv(rooms, tmp_path, seed):
+    outcome = anyenv_files.configs(rooms, np.random.default_rng(seed), tmp_path)
+    assert outcome.given and outcome.faults == []
+
+
+@pytest.mark.parametrize("kind", ["episodes", "files", "settings"])
+def test_bad_episodes_files_and_settings_of_dreamerv2(rooms, tmp_path, kind):
+    function = getattr(dreamerv2_files, kind)
+    outcome = function(rooms, np.random.default_rng(4), tmp_path)
+    assert outcome.given and outcome.faults == []
+
+
+def test_what_may_only_grow_is_missed_when_it_is_gone(tmp_path):
+    def state(folder, status, before):
+        return {"episodes": set(range(status)), "steps": status}, []
+
+    watched = stage("dreamerv2 train.py").__class__("a", [], dict, watch=state)
+    kept, faults = interruptions.watch(watched, tmp_path, 3, {})
+    assert faults == [] and interruptions.watch(watched, tmp_path, 4, kept)[1] == []
+    lost = interruptions.watch(watched, tmp_path, 2, kept)[1]
+    assert lost == ["some of the episodes are gone", "some of the steps are gone"]
 
 
 def test_a_torn_history(rooms, tmp_path):
