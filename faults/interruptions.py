@@ -249,13 +249,8 @@ def run(
         ended = command.wait()
         told.append(f"{kind} after {delay:.2f} s: status {ended.status}")
         kept, lost = watch(stage, folder, ended.status, kept)
-        faults = ended.faults + lost
-        if (
-            kind == "kill -9"
-            and dreamerv2_stages.SPAWNED.search(ended.output)
-            and "a traceback" in faults
-        ):
-            faults.remove("a traceback")  # Python's, of a process that had not begun with ours
+        ours = kind != "kill -9" or not dreamerv2_stages.SPAWNED.search(ended.output)
+        faults = [fault for fault in ended.faults if ours or fault != "a traceback"] + lost
         outcome.faults += [f"{told[-1]}: {fault}\n{ended.output}" for fault in faults]
         if not hit and ended.status:
             outcome.faults.append(f"left alone it failed: {ended.output}")
