@@ -27,6 +27,7 @@ import psutil
 MARK = "ESTOOL_FAULTS"  # variable: which harness and which command a process belongs to
 LOADED = ("kit.tensors.tf", "estool.evolve", "gymnasium.envs.box2d.car_racing", "cv2", "cma")
 LOADED += ("tensorboardX", "matplotlib.pyplot", "imageio")
+LIBRARIES = ("mpich_shm_", "ucx_shm_", "sem.mp-")  # names in shared memory that begin so
 # Both are long, because a training beside may leave this one a tenth of a core.
 TIMEOUT = 900.0  # seconds after which a command counts as hanging
 PATIENCE = 120.0  # seconds in which everything has to end that a signal has ended
@@ -267,13 +268,15 @@ def cpu_seconds() -> float:
 
 
 def shared_memory() -> set[str]:
-    """The names in /dev/shm that no living process uses, but for MPICH's and its UCX's.
+    """The names in /dev/shm that no living process uses, but for those of libraries.
 
-    Those are named for an instant until all ranks have it; a kill then leaves an empty page.
+    MPICH's and its UCX's are named for an instant until all ranks have it; a kill then leaves an
+    empty page. Python's semaphores (sem.mp-) of any program are removed by a process beside it,
+    which no signal ends, once the last one that has them has ended.
     """
     folder = Path("/dev/shm")
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    names = {name for name in names if not name.startswith(("mpich_shm_", "ucx_shm_"))}
+    names = {name for name in names if not name.startswith(LIBRARIES)}
     if not names:
         return names
     used = ""

@@ -1,12 +1,14 @@
 """A command that is given something bad: how it is run, and what is wrong with its answer."""
 
 import dataclasses
+import re
 import resource
 from collections.abc import Sequence
 from pathlib import Path
 
 from processes import Command, Ended
 
+SAID = re.compile(r"\.py( [a-z_]+)?: ")  # a command's name, or a command's of run.py
 ADDRESSES = 16 * 10**9  # bytes; TensorFlow alone takes four of them
 
 
@@ -49,6 +51,6 @@ def refused(ended: Ended, named: str) -> list[str]:
         faults.append(f"status {ended.status} in place of 2")
     if not lines or named.lstrip("-") not in lines[-1]:
         faults.append(f"the last line does not name {named}")
-    if sum(".py: " in line for line in lines) != 1:
+    if sum(bool(SAID.search(line)) for line in lines) != 1:
         faults.append("not one sentence")
     return [f"{fault}\n{ended.output}" for fault in faults]

@@ -13,12 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from interruptions import ROOT, Rooms
+from interruptions import ROOT, Rooms, compare, stages
 from processes import Command, Ended
 from refusals import refused
 
 TOY = ["python", str(ROOT / "estool/study/toy.py"), "--population", "9", "--eval_steps", "5"]
 NOWHERE = {"SDL_VIDEODRIVER": "", "DISPLAY": "", "WAYLAND_DISPLAY": ""}
+LOCALES = ("de_", "fr_", "es_", "it_", "pl_", "pt_", "ru_")  # they write 0,5
+COMMA = ("carracing extract.py", "doomrnn extract.py", "doomrnn series.py", "estool toy.py")
+COMMA += ("anyenv record_data",)
+ZSH = ("nounset", "errexit", "kshglob", "shwordsplit", "noclobber", "nonomatch", "extendedglob")
 # Commands that promise a window, and what each is to advise.
 WINDOWS = (
     ("carracing", ["env.py"], "ssh -X"),
@@ -110,6 +114,45 @@ def odd_locale(rooms: Rooms, rng: np.random.Generator, folder: Path) -> tuple[in
     return 1, [f"{fault}\n{ended.output}" for fault in faults]
 
 
+def decimal_comma(rooms: Rooms, rng: np.random.Generator, folder: Path) -> tuple[int, list[str]]:
+    """A locale that writes 0,5, in UTF-8 or not: the files are those of any other."""
+    known = subprocess.run(["locale", "-a"], capture_output=True, text=True).stdout.split()
+    found = [name for name in known if name.startswith(LOCALES)]
+    if not found:
+        return 0, []
+    name, chosen = str(rng.choice(COMMA)), str(rng.choice(found))
+    stage = next(one for one in stages() if one.name == name)
+    expected, _ = rooms.left_alone(stage)
+    rooms.prepare(stage, folder)
+    environment = {"LC_ALL": chosen, "LANG": chosen, "PYTHONUTF8": str(rng.integers(2))}
+    ended = Command(stage.command, folder, stage.cores, environment=environment).wait()
+    faults = [*ended.faults, *([] if ended.status == 0 else [f"status {ended.status}"])]
+    if not faults:
+        faults = [f"{one} differs" for one in compare(expected, stage.result(folder))]
+    return 1, [f"{name} in {chosen}: {fault}\n{ended.output}" for fault in faults]
+
+
+def zsh(rooms: Rooms, rng: np.random.Generator, folder: Path) -> tuple[int, list[str]]:
+    """setup.bash sourced by zsh with its usual and with odd options: it has a whole .venv."""
+    if not shutil.which("zsh"):
+        return 0, []
+    (place := folder / "a $HOME é").mkdir()
+    shutil.copy(ROOT / "setup.bash", place)
+    for name in ("requirements.txt", "pyproject.toml"):
+        (place / name).touch()
+    environment = {"PIP_NO_INDEX": "1", "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    options = [one for one in ZSH if rng.random() < 0.3]
+    line = "; ".join(
+        [*(f"setopt {one}" for one in options), "cd /", f"source '{place}/setup.bash'"]
+    )
+    command = ["zsh", "-f", "-c", f"{line} && python -m pip --version"]
+    ended = Command(command, folder, environment=environment, outside=folder).wait(300)
+    faults = [*ended.faults, *([] if ended.status == 0 else [f"status {ended.status}"])]
+    if f"{place}/.venv/lib" not in ended.output:
+        faults.append("another Python")
+    return 1, [f"zsh {options}: {fault}\n{ended.output}" for fault in faults]
+
+
 def broken_environment(rooms: Rooms, rng, folder: Path) -> tuple[int, list[str]]:
     """An environment of one's own that returns something else: named, and once."""
     part, text, said = WRONG[rng.integers(len(WRONG))]
@@ -166,6 +209,8 @@ KINDS = {
     "a reader that has seen enough": reader_gone,
     "closed streams": closed_streams,
     "an odd path and locale": odd_locale,
+    "a locale with a decimal comma": decimal_comma,
+    "zsh": zsh,
     "a broken environment": broken_environment,
     "set-up in two terminals": two_terminals,
 }

@@ -97,6 +97,8 @@ def test_a_torn_history(rooms, tmp_path):
 def test_a_refusal_needs_one_sentence_that_names_the_file():
     good = processes.Ended(2, "training: 0%\nx.py: a.json is bad\n", [])
     assert refusals.refused(good, "a.json") == []
+    other = processes.Ended(2, "run.py eval: argument --seed: expected a number\n", [])
+    assert refusals.refused(other, "--seed") == []
     for status, output in ((1, good.output), (2, "x.py: bad\n"), (2, good.output * 2)):
         assert refusals.refused(processes.Ended(status, output, []), "a.json")
 

@@ -6,7 +6,7 @@ import pytest
 import situations
 
 QUICK = ("no screen", "a small /dev/shm", "a reader that has seen enough", "closed streams")
-QUICK += ("an odd path and locale", "a broken environment")  # kit has tests of set-up
+QUICK += ("zsh", "an odd path and locale", "a broken environment")  # kit has tests of set-up
 
 
 @pytest.mark.parametrize("name", QUICK)
