@@ -29,6 +29,7 @@ REPORT = 6  # sequences side by side in an open-loop video
 REPORT_ROWS = 50
 RECENT = 20  # episodes whose mean return the progress bar shows
 MODES = ("train", "eval")
+CONFIG = "config.yaml"
 LOSSES = ("model_loss", "actor_loss", "critic_loss")
 
 
@@ -116,6 +117,7 @@ class Run:
             return
         agent = self._agent = make_agent(config, self._envs)
         values = checkpoints.load(self._logdir, agent) or {"hours": 0.0, "evaluated": None}
+        config.save(self._logdir / CONFIG)  # the checkpoint is of these settings
         self._evaluated, self._hours = values["evaluated"], values["hours"]
         self._saved = time.monotonic()
         agent.step = self.step
@@ -265,15 +267,19 @@ class Run:
 
 
 def _keep_config(logdir: Path, config: Config) -> None:
-    """Write config.yaml; UserError where the folder holds a run of another task."""
-    path = logdir / "config.yaml"
+    """Write config.yaml where there is none; UserError where it is of another task.
+
+    An older one is written over once the checkpoint beside it is known to be of these settings.
+    """
+    path = logdir / CONFIG
     if path.exists():
         task = Config.load(path).get("task")
         if task != config.task:
             raise UserError(
                 f"{logdir} holds a run of {task!r}, not of {config.task!r}: name another --logdir"
             )
-    config.save(path)
+    else:
+        config.save(path)
 
 
 def _describe(envs: VectorEnv, config: Config) -> str:
