@@ -123,9 +123,9 @@ def files(rooms: Rooms, rng: np.random.Generator, folder: Path) -> Outcome:
         kind = "of other sizes"
         command = [*TRAIN, "--rssm.deter", "24", "--steps", "400"]
     before = snapshot(folder)
-    faults = refused(run(command, folder), path.name if "unknown" not in kind else "colour_of")
-    changed = [n for n, data in snapshot(folder).items() if before.get(n, data) != data]
-    if changed := [name for name in changed if what != "other agent" or "config" not in name]:
+    named = {"unknown key": "colour_of", "odd value": "envs"}.get(kind, path.name)
+    faults = refused(run(command, folder), named)
+    if changed := [n for n, data in snapshot(folder).items() if before.get(n, data) != data]:
         faults.append(f"changed: {changed}")
     given = f"dreamerv2 {Path(command[1]).name} {what}: {kind}"
     return Outcome([given], [f"{given}: {fault}" for fault in faults])
@@ -138,7 +138,7 @@ def _damage_yaml(rng, text: str, reads_all: bool) -> tuple[str, str]:
     if kind == "unknown key":
         return kind, text + "\ncolour_of: 3\n"
     if kind == "odd value":
-        return kind + ", unknown", text.replace("\nenvs: 2", "\nenvs: many\ncolour_of: 1")
+        return kind, text.replace("\nenvs: 2", "\nenvs: many")
     return kind, DAMAGED_JSON[kind](rng, text)
 
 

@@ -142,7 +142,7 @@ def load_what_stages_load() -> None:
 
 
 class Command:
-    """A command in a session of its own, as if typed into a terminal, on so many `cores`.
+    """A command in a new session, as if typed into a terminal, on so many `cores`.
 
     Its temporary files and what it prints get into `outside` or else into `folder`, so that what is
     left of them is seen.
