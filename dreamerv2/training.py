@@ -136,6 +136,8 @@ class Run:
                     continue
                 self._play(self._policy("explore" if self._explores() else "train"))
                 for _ in range(trains.due(self.step) * config.train_steps):
+                    if self._stop.requested:
+                        break
                     self._update()
                 if logs.due(self.step):
                     self._log()
