@@ -41,15 +41,12 @@ def test_checkpoint_round_trip_and_damage(tmp_path):
 
 
 def test_an_interruption_waits_for_the_step_and_a_second_one_does_not():
-    # a script's background ignores SIGINT, and so would these tests there
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with interrupts.deferred() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.requested
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    signal.signal(signal.SIGINT, before)
 
 
 def test_an_interruption_waits_for_the_end_of_a_postponed_block():
