@@ -10,7 +10,7 @@ export SDL_VIDEODRIVER=${SDL_VIDEODRIVER:-dummy} TF_CPP_MIN_LOG_LEVEL=3
 episodes=${EPISODES:-8}
 mkdir -p demo
 
-last_line() { tee /dev/stderr | tail -1; }
+last_line() { tee -a /dev/stderr | tail -1; }
 
 cd doomrnn
 agent=log/doomrnn.cma.16.64.best.json
