@@ -18,7 +18,7 @@ from world import Actions
 class Dream:
     """Many dreamed episodes in lockstep: the `world` of kit/batches/rollout.py.
 
-    A step rewards what M expects, so that a return is one of its own: no chance is added. A row
+    A step rewards what M expects, and no sample of it: a return has less noise. A row
     ends with the probability that M gives it, drawn, or after `max_length` steps. A finished row
     may be stepped further: it dreams on.
 

@@ -1,7 +1,7 @@
 """record_data: play episodes in the environment and keep them in an HDF5 file.
 
 An importable module; `python run.py record_data data/vae.hdf5` is the command. Each episode is
-written as a file of its own in <path>.parts/ when it ends; when all are there, they are joined with
+written as a separate file in <path>.parts/ when it ends; when all are there, they are joined with
 what the file held before, and the new file takes its place. So nothing that was finished is lost
 whatever happens. A file that is there already is topped up to `n_games`.
 """

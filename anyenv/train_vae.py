@@ -58,7 +58,7 @@ def train_step(vae: VAE, optimiser: Adam, weight: float, towers: int):
 
 
 def held_out_losses(vae: VAE, frames: np.ndarray) -> tuple[float, float]:
-    """Mean squared error and KL on frames that training never saw, with a noise of its own."""
+    """Mean squared error and KL on frames that training never saw, with separate noise."""
     noise = np.random.default_rng(0).standard_normal((len(frames), vae.z_size), np.float32)
     parts = range(0, len(frames), 100)
     losses = [vae.losses(frames[i : i + 100], noise[i : i + 100]) for i in parts]

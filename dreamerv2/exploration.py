@@ -1,8 +1,8 @@
 """Exploration: what an agent is after where the task's reward is not enough (expl.py).
 
 Plan2Explore (arXiv 2005.05960) seeks states about whose successors an ensemble disagrees, ModelLoss
-those that the world model does badly on, Random nothing. Each but Random has an actor and a critic
-of its own, trained in imagination as the task's are.
+those that the world model does badly on, Random nothing. Each but Random has another actor and critic,
+trained in imagination as the task's are.
 
 Shapes: N = T * B rows, time-major; A the action's size.
 """
@@ -41,7 +41,7 @@ class Random:
 
 
 class Explorer:
-    """An actor and a critic for a reward that is computed from a network of its own."""
+    """An actor and a critic for a reward that is computed from a separate network."""
 
     def __init__(self, config, world_model: WorldModel, behavior: ActorCritic, rng):
         self.config, self.world_model, self.behavior = config, world_model, behavior

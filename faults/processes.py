@@ -33,7 +33,7 @@ TIMEOUT = 900.0  # seconds after which a command counts as hanging
 PATIENCE = 120.0  # seconds in which everything has to end that a signal has ended
 SETTLED = 10.0  # seconds after which unused shared memory is nobody's that just begins or ends
 # CPU seconds after which Python has loaded numpy and the command says what Ctrl-C looks like;
-# before, it is Python that shows a traceback of its own start.
+# before, it is Python that shows a traceback of its start.
 BEGUN = 0.4
 
 

@@ -1,6 +1,6 @@
 """check: say which stage is bad, V, M, the dream or C, with numbers and a picture each.
 
-An importable module; `python run.py check` is the command. It plays games of its own, with seeds
+An importable module; `python run.py check` is the command. It plays games with seeds
 that nothing else uses: the player of the recordings, and C where there is one. Writes
 check/{V,dream}.png and check/check.json. The exit status is 0 where all is good and 1 where a stage
 is poor; the last line names the one to mend first, for what stands on a poor stage cannot be good.

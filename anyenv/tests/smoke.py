@@ -95,7 +95,7 @@ def _command(folder: Path, words: list[str], paths: list[Path]) -> None:
 
 
 def start(folder: Path, *arguments) -> subprocess.Popen:
-    """`python run.py ...` in `folder` as a process of its own, whose output is thrown away."""
+    """`python run.py ...` in `folder` as a separate process, whose output is thrown away."""
     return subprocess.Popen(
         [sys.executable, str(ROOM / "run.py"), *map(str, arguments)],
         cwd=folder,

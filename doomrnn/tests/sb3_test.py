@@ -99,7 +99,7 @@ print("ratio", best[0] / best[1])
 
 
 def run(*arguments):
-    """In a process of its own: torch cannot be loaded after TensorFlow."""
+    """In a separate process: torch cannot be loaded after TensorFlow."""
     done = subprocess.run(
         [sys.executable, *arguments], cwd=ROOM, capture_output=True, text=True, timeout=300
     )

@@ -113,7 +113,7 @@ def _hear_the_end() -> None:
 def make_batch(makers: Sequence[Maker], parallel: str = "none") -> VectorEnv:
     """The environments of `makers`, which are reset by hand: `reset(options={"reset_mask": ...})`.
 
-    `process` starts each in a process of its own (spawned, since TensorFlow's threads do not
+    `process` starts each in a separate process (spawned, since TensorFlow's threads do not
     survive a fork). Raises UserError for another strategy.
     """
     manual = {"autoreset_mode": AutoresetMode.DISABLED}

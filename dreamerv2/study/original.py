@@ -1,4 +1,4 @@
-"""The original DreamerV2, run in a process of its own; parity.py and bench.py use it.
+"""The original DreamerV2, run in a separate process; parity.py and bench.py use it.
 
     python original.py FOLDER JOB.json
 

@@ -2,7 +2,7 @@
 
     python -m dreamerv2.study.parity [--folder FOLDER] [--cases atari crafter ...] [--counts]
 
-Builds the original DreamerV2 2.2.0 from the Python package registry in an environment of its own in
+Builds the original DreamerV2 2.2.0 from the Python package registry in a separate environment in
 FOLDER (1.6 GB; left there for the next time), changes there only what today's TensorFlow forces,
 runs one train step in float32 on either side, and prints every loss and gradient norm and how far
 the trained weights lie apart. Exit status 1 where a number differs by more than 1e-4 of itself.
@@ -55,7 +55,7 @@ METRICS = (
 
 
 class Original:
-    """The original package in `folder`, with an environment of its own; made where missing."""
+    """The original package in `folder`, with a separate environment; made where missing."""
 
     def __init__(self, folder: Path):
         self._folder = Path(folder).expanduser().absolute()

@@ -46,7 +46,7 @@ def checkpoint_values(folder):
 
 
 def command(*flags):
-    """A training in a process of its own."""
+    """A training in a separate process."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [*TRAIN, *map(str, flags)],

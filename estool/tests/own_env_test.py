@@ -48,7 +48,7 @@ class WithoutSeed(Own):
 
 class Crashing(Own):
     def step(self, action):
-        raise ZeroDivisionError("a fault of its own")
+        raise ZeroDivisionError("a fault of the user")
 
 
 def play(kind=Own, limit=20, **options):
@@ -98,7 +98,7 @@ def test_one_that_is_not_is_named_with_what_it_returned(options, said):
 
 
 def test_a_fault_in_its_own_code_keeps_its_traceback():
-    with pytest.raises(ZeroDivisionError, match="a fault of its own"):
+    with pytest.raises(ZeroDivisionError, match="a fault of the user"):
         play(Crashing)
 
 

@@ -5,7 +5,7 @@
     PPO("MlpPolicy", VecEnv(env)).learn(1_000_000)
 
 Only for who uses that library; `pip install -r requirements-sb3.txt` installs it. It wraps single
-environments in a VecEnv of its own, but refuses gymnasium's vector environments.
+environments in its VecEnv, but refuses gymnasium's vector environments.
 """
 
 import sys

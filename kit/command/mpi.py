@@ -25,7 +25,7 @@ from kit.command import interrupts, launch, memory
 from kit.command.errors import FAULTS, READER_GONE, exit_status, origin, sentence
 from kit.command.limits import usable_cores
 
-PYTHON_BYTES = 30e6  # of its own that a rank has with numpy and MPI loaded
+PYTHON_BYTES = 30e6  # that a rank has for itself with numpy and MPI loaded
 TENSORFLOW_BYTES = 200e6  # and with TensorFlow
 GRACE = 2.0  # seconds between a rank's own timeout and what rank 0 says of its silence
 LONGEST_PAUSE = 2e-3  # seconds between two looks for a message

@@ -14,7 +14,7 @@ from kit.files.recordings import Recordings
 
 @pytest.fixture
 def folder(tmp_path):
-    """Nine recordings of 11 to 19 frames; every frame is filled with a number of its own."""
+    """Nine recordings of 11 to 19 frames; every frame is filled with another number."""
     number = 0
     for index in range(9):
         count = 11 + index
