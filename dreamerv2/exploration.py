@@ -1,8 +1,8 @@
 """Exploration: what an agent is after where the task's reward is not enough (expl.py).
 
 Plan2Explore (arXiv 2005.05960) seeks states about whose successors an ensemble disagrees, ModelLoss
-those that the world model does badly on, Random nothing. Each but Random has another actor and critic,
-trained in imagination as the task's are.
+those that the world model does badly on, Random nothing. Each but Random has another actor and
+critic, trained in imagination as the task's are.
 
 Shapes: N = T * B rows, time-major; A the action's size.
 """
