@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from dreamerv2 import config as settings
+from dreamerv2 import limits, networks
 from dreamerv2.agent import Agent
 from dreamerv2.distributions import Normal, OneHots
 from dreamerv2.rssm import State, kl_loss
@@ -244,6 +245,10 @@ def test_dreams_go_on_from_a_batch(eagerly):
 def test_images_of_another_size_than_the_decoders_are_refused():
     with pytest.raises(UserError, match=r"decoder\.cnn_kernels make 64x64 pixels"):
         make({"image": gymnasium.spaces.Box(0, 255, (96, 96, 3), np.uint8)})
+
+
+def test_every_activation_that_settings_may_name_exists():
+    assert set(limits.ACTIVATIONS) == set(networks.ACTIVATIONS)
 
 
 @pytest.mark.parametrize("zero", [True, False])
