@@ -17,7 +17,8 @@ import time
 
 import numpy as np
 
-from estool import es, evolve
+from estool import es
+from estool.evaluator import Evaluator
 from kit.command import mpi
 
 STRATEGY = "pepg"
@@ -43,7 +44,7 @@ def main(argv=None):
         return params[:, 0].copy(), np.ones(len(seeds))
 
     with mpi.ranks(args.num_worker) as ranks:
-        evaluator = evolve.Evaluator(ranks, rollouts)
+        evaluator = Evaluator(ranks, rollouts)
         began = time.process_time()
         result = evaluator.serve() if ranks.rank else measure(args, ranks.size, evaluator)
         used = 1000 * (time.process_time() - began) / (args.generations + 1)
@@ -53,7 +54,7 @@ def main(argv=None):
             print(f"{result} cpu of rank 0 {cpu[0, 0]:.1f} ms{others}")
 
 
-def measure(args, ranks: int, evaluator: evolve.Evaluator) -> str:
+def measure(args, ranks: int, evaluator: Evaluator) -> str:
     population = ranks * args.num_worker_trial
     strategy = es.make(STRATEGY, args.num_params, population, 0.1, 0.0, seed=1)
     seeds = np.arange(population)[:, None]

@@ -6,9 +6,8 @@ import gymnasium
 import nbformat
 import numpy as np
 import pytest
-from notebooks_test import HERE, execute, picture_count, printed
-from notebooks_test import jupyter_folders as jupyter_folders  # a fixture for every test
 from notebooks_test import test_no_outputs_in_git_and_a_text_before_every_cell as check_clean
+from running import HERE, execute, picture_count, printed
 
 NAME = "build_your_own_world_model.ipynb"
 SMALL = {"EPISODES": 4, "DECISIONS": 20, "VAE_EPOCHS": 20, "RNN_EPOCHS": 5, "GENERATIONS": 2}

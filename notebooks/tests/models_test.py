@@ -8,9 +8,8 @@ import sys
 import nbformat
 import numpy as np
 import pytest
-from notebooks_test import HERE, assignments, execute, import_v, picture_count, printed
-from notebooks_test import jupyter_folders as jupyter_folders  # a fixture for every test
 from notebooks_test import test_no_outputs_in_git_and_a_text_before_every_cell as check_clean
+from running import HERE, assignments, execute, import_v, picture_count, printed
 
 from kit.files.weights import save_controller, save_initial_z, save_weights
 
