@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kit.batches.mixtures import expected_z
-from kit.batches.rows import take_rows
+from kit.batches.rows import take_rows, whole_blocks
 from kit.command.errors import UserError
 from kit.files.weights import load_controller
 
@@ -159,8 +159,7 @@ class RealWorld:
         self._games.close()
 
     def _encode(self, frames: np.ndarray) -> np.ndarray:
-        batch = frames.repeat(2, axis=0) if len(frames) == 1 else frames  # see FastStep
-        return self.vae.encode(in_colour(batch))[0][: len(frames)]
+        return self.vae.encode(in_colour(whole_blocks(frames)))[0][: len(frames)]
 
 
 def in_colour(frames: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kit.batches.mixtures import sample_z
-from kit.batches.rows import take_rows
+from kit.batches.rows import take_rows, whole_blocks
 from kit.tensors.precision import resolve
 from kit.tensors.tf import tf
 
@@ -155,10 +155,7 @@ class FastStep:
         return self._product(inputs[:, : self.size.hidden + 2], self._outputs)
 
     def _product(self, inputs, weights):
-        # One row alone would be summed in another order than rows of a batch, and an episode may
-        # turn on the last bit: it is computed twice.
-        batch = inputs.repeat(2, axis=0) if len(inputs) == 1 else inputs
-        product = tf.matmul(tf.convert_to_tensor(batch), weights)
+        product = tf.matmul(tf.convert_to_tensor(whole_blocks(inputs)), weights)
         return np.asarray(tf.cast(product, tf.float32))[: len(inputs)]
 
 

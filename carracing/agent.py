@@ -6,7 +6,7 @@ import numpy as np
 
 from kit.batches.mixtures import expected_z
 from kit.batches.rollout import run_rollouts
-from kit.batches.rows import RowNoise, take_rows
+from kit.batches.rows import RowNoise, take_rows, whole_blocks
 from kit.files import pairing
 from kit.files.weights import load_controller, load_initial_z
 
@@ -176,8 +176,7 @@ class RealWorld:
         self._games.close()
 
     def _encode(self, frames, normal):
-        batch = frames.repeat(2, axis=0) if len(frames) == 1 else frames  # see FastStep
-        mu, logvar = (latent[: len(frames)] for latent in self.vae.encode(batch))
+        mu, logvar = (latent[: len(frames)] for latent in self.vae.encode(whole_blocks(frames)))
         return mu + np.exp(logvar / 2) * normal if self._sampled else mu
 
 

@@ -9,7 +9,7 @@ Shapes: B rows, Z latents (32), A actions (3), H cells (256), K mixtures (5).
 import numpy as np
 
 from kit.batches.mixtures import sample_z
-from kit.batches.rows import take_rows
+from kit.batches.rows import take_rows, whole_blocks
 from kit.files import worlds
 from kit.files.weights import load_weights, save_weights
 from kit.tensors.precision import resolve
@@ -140,10 +140,7 @@ class FastStep:
         return self._product(inputs[:, : self.hidden + 2], self._outputs)
 
     def _product(self, inputs, weights):
-        # One row alone would be summed in another order than rows of a batch, and a car's way turns
-        # on the last bit: it is computed twice.
-        batch = inputs.repeat(2, axis=0) if len(inputs) == 1 else inputs
-        product = tf.matmul(tf.convert_to_tensor(batch), weights)
+        product = tf.matmul(tf.convert_to_tensor(whole_blocks(inputs)), weights)
         return np.asarray(tf.cast(product, tf.float32))[: len(inputs)]
 
 

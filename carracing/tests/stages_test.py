@@ -114,7 +114,7 @@ def test_scoring_from_the_command_line_and_in_one_process(room, monkeypatch, cap
 def test_tracks_that_do_not_fit_into_memory_are_refused_before_the_start():
     base = mpi.TENSORFLOW_BYTES
     args = ["-n", "2", "--population", "64", "-e", "4", "--eval_episodes", "10"]
-    assert train.rank_bytes(train.parse(args)) == base + 32 * 22e6 + 5 * 6e6
+    assert train.rank_bytes(train.parse(args)) == base + 36 * 22e6 + 5 * 6e6
     args += ["--eval_renderer", "fast", "--batch", "1000"]
     assert train.rank_bytes(train.parse(args)) == base + 128 * 22e6
     args = ["norender", "--episodes", "100000", "--batch", "100000", "-n", "1"]

@@ -35,8 +35,9 @@ SEES = "zh"  # what the paper's controller sees
 Z_KINDS = ("mean", "sample")  # what of V's z it sees
 TEMPERATURE = 0.7  # of the dream (reference carracing/dream_env.py)
 
-# Episodes at once in a process, and the bytes that each takes: a track, and a frame in V.
-BATCH = 32
+# Episodes at once in a process, whole blocks of a product, and the bytes that each takes: a track,
+# and a frame in V.
+BATCH = 36
 ROW_BYTES = {"stock": 6e6}
 
 # Trainings: values of the stages' flags. A recording has 1000 frames.
