@@ -38,7 +38,7 @@ done
 for file in vae.py fast/vae_layers.py; do
     check "twins anyenv $file" cmp "carracing/$file" "anyenv/$file"
 done
-[ $# -gt 0 ] || set -- doomrnn carracing dreamerv2 anyenv notebooks estool kit faults
+[ $# -gt 0 ] || set -- doomrnn carracing dreamerv2 anyenv notebooks estool faults kit
 for folder in "$@"; do
     compgen -G "$folder/*_test.py" >/dev/null || compgen -G "$folder/tests/*_test.py" >/dev/null || failed+=("$folder has no tests")
 done

@@ -150,25 +150,25 @@ def test_what_the_mode_would_leave_undone_is_refused(flags, said):
         model.parse(["doomreal", *flags])
 
 
-def test_all_stages_and_rounds_from_nothing_to_an_agent(room, tmp_path):
+def test_all_stages_and_a_round_from_nothing_to_an_agent(room, tmp_path):
     others = shutil.ignore_patterns("log", "checkpoint")  # of another test's train.py
     folder = shutil.copytree(room, tmp_path / "doomrnn", ignore=others)
     agent = "log/doomrnn.cma.2.6.best.json"
     assert "expected a round's number" in run(folder, "bash", "next_round.bash", agent, status=2)
-    last = run(folder, "bash", "from_nothing.bash", "--preset", "smoke").splitlines()[-1]
+    command = ("bash", "-c", 'ROUNDS="$0" exec bash from_nothing.bash --preset smoke')
+    assert "expected 2 to 9 in ROUNDS" in run(folder, *command, "1", status=2)
+    last = run(folder, *command, "2").splitlines()[-1]
     scored = last.split(": ")[1].split()
     assert "median" in run(folder, *scored, "--episodes", "2", "--max_length", "20")
-    for number, before in ((2, "tf_models"), (3, "round2")):
-        ours = folder / f"round{number}"
-        for turn in (ours / "first", ours):
-            assert (turn / agent).exists() and (turn / "advantage.json").exists()
-        assert len(list((ours / "record").glob("*.npz"))) > 0
-        assert (ours / "vae.json").read_bytes() == (folder / before / "vae.json").read_bytes()
-        size = MDNRNN(64).shapes  # M: a few steps of at most 5e-4 on from the one before
-        files = (folder / before / "rnn.json", ours / "rnn.json")
-        first, second = (weights.load_weights(path, size) for path in files)
-        moved = [np.abs(a - b).max() for a, b in zip(first, second, strict=True)]
-        assert 0 < max(moved) < 0.005
+    ours, before = folder / "round2", folder / "tf_models"
+    for turn in (ours / "first", ours):
+        assert (turn / agent).exists() and (turn / "advantage.json").exists()
+    assert len(list((ours / "record").glob("*.npz"))) > 0
+    assert (ours / "vae.json").read_bytes() == (before / "vae.json").read_bytes()
+    size = MDNRNN(64).shapes  # M: a few steps of at most 5e-4 on from the one before
+    first, second = (weights.load_weights(folder / "rnn.json", size) for folder in (before, ours))
+    moved = [np.abs(a - b).max() for a, b in zip(first, second, strict=True)]
+    assert 0 < max(moved) < 0.005
 
 
 BAD = [
