@@ -171,6 +171,32 @@ def test_all_stages_and_a_round_from_nothing_to_an_agent(room, tmp_path):
     assert 0 < max(moved) < 0.005
 
 
+def test_a_third_round_goes_on_from_the_second_with_what_both_have_learned(tmp_path):
+    """Which commands next_round.bash gives; a script in Python's place writes them down."""
+    for path in ROOM.glob("*.bash"):
+        shutil.copy(path, tmp_path)
+    names = ("rnn.json", "vae.json", "advantage.json", "first/advantage.json", "series/series.npz")
+    for name in [f"round2/{name}" for name in names] + ["round3/series/series.npz", "a.json"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n')
+    python.chmod(0o755)
+    command = ["bash", "next_round.bash", "3", "a.json"]
+    environment = os.environ | {"PYTHON": str(python), "SEED": "4", "WORKERS": "1"}
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    calls = (tmp_path / "calls").read_text()
+    learned = "round2/first/advantage.json round2/advantage.json a.json round3/first/advantage.json"
+    for words in (
+        "--agent a.json --models round2 --seed 43",
+        "--weights round2/rnn.json --seed 43",
+        "--series series/series.npz round2/series/series.npz round3/series/series.npz",
+        "round2/vae.json round3/tf_rnn/rnn.json --to round3",
+        f"--along {learned} --seed_start 43 --models round3 --directory round3/first",
+    ):
+        assert words in calls, (words, calls)
+
+
 BAD = [
     (series, ["--vae", "nothing.json"], "nothing.json"),
     (model, ["doomreal", "norender", "nothing.json"], "nothing.json"),

@@ -64,7 +64,8 @@ def whole_blocks(rows: np.ndarray) -> np.ndarray:
     """`rows` (B, ...), B at least 1, filled up with the last one to whole blocks of a product.
 
     The rows of a part of a block are summed in another order than those of a whole one, and an
-    episode may turn on the last bit. So a row's sums do not depend on how many rows there are.
+    episode may turn on the last bit. Filled up, a row's sums do not depend on how many there are:
+    on CPUs with AVX2 measured for up to 299 rows.
     """
     missing = -len(rows) % (6 if len(rows) <= FEW else 12)
     return np.concatenate((rows, rows[-1:].repeat(missing, axis=0))) if missing else rows
