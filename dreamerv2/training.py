@@ -65,7 +65,7 @@ class Run:
 
     def __init__(self, logdir, config, envs, eval_envs, outputs, plain_names, stop):
         self._logdir, self._config, self._stop = logdir, config, stop
-        self._started = time.monotonic()
+        self._started, self._hours = time.monotonic(), 0.0
         self._envs, self._eval_envs, self._plain_names = envs, eval_envs, plain_names
         _keep_config(logdir, config)
         print(_describe(envs, config), flush=True)
@@ -229,6 +229,7 @@ class Run:
             self.logger.add({f"policy_{key}": episode[key][:VIDEO_ROWS] for key in films}, mode)
         stored = self._replay if mode == "train" else self._eval_replay
         self.logger.add(stored.stats, prefix=mode)
+        self.logger.add({"hours": self._hours_now()})
         self.logger.write()
 
     def _evaluation_due(self) -> bool:
@@ -251,7 +252,6 @@ class Run:
             self._eval_replay.add_episode(episode)
             self._log_episode(episode, "eval")
         self._report(self._eval_replay, "eval")
-        self.logger.add({"hours": self._hours_now()})
         self.logger.write()
         returns = [float(episode["reward"].sum()) for episode in episodes]
         score = f"{np.mean(returns):.4g} ± {np.std(returns):.3g} over {len(returns)} episodes"

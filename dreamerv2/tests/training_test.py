@@ -102,6 +102,13 @@ def test_pandas_reads_the_metrics(run):
     assert table["eval_return"].notna().sum() == 4
 
 
+def test_each_episode_is_logged_with_its_hours(run):
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    episodes = [row for row in map(json.loads, lines) if {"train_return", "eval_return"} & set(row)]
+    hours = [row["hours"] for row in episodes]
+    assert len(hours) > 4 and hours == sorted(hours) and 0 < hours[-1] < 1
+
+
 def test_a_finished_run_stays_as_it_is_and_goes_on_when_given_more_steps(run, tmp_path):
     before = checkpoint_values(run)["step"]
     config = settings.Config.load(run / "config.yaml")
