@@ -38,9 +38,25 @@ class TakeCover(gymnasium.Wrapper):
         return self._picture, reward, terminated, truncated, info
 
 
+class Pedals(gymnasium.ActionWrapper):
+    """CarRacing steered by numbers in [-1, 1]: steer, gas, and a brake that is off below 0.
+
+    As its room's agents act. A brake that were half down on average would keep random play from
+    ever driving.
+    """
+
+    def __init__(self, env: gymnasium.Env):
+        super().__init__(env)
+        self.action_space = gymnasium.spaces.Box(-1, 1, (3,), np.float32)
+
+    def action(self, action):
+        steer, gas, brake = np.asarray(action, np.float32)
+        return np.array([steer, (gas + 1) / 2, max(brake, 0)], np.float32)
+
+
 def carracing(stock: bool) -> gymnasium.Env:
     """CarRacing-v3, (64, 64, 3): gymnasium's own drawing, or the fast one that training needs."""
-    return room_module("carracing", "env").make("stock" if stock else "fast")
+    return Pedals(room_module("carracing", "env").make("stock" if stock else "fast"))
 
 
 def takecover() -> gymnasium.Env:

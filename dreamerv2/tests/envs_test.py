@@ -95,6 +95,16 @@ def test_carracing_is_drawn_fast_for_training_and_by_gymnasium_for_scores():
     assert 0 < (differences > 8).mean() < 0.03
 
 
+def test_carracings_brake_is_off_below_zero_and_its_gas_half_down_at_zero():
+    env = rooms.carracing(stock=False)
+    try:
+        np.testing.assert_allclose(env.action([0.5, 0, -0.3]), [0.5, 0.5, 0])
+        np.testing.assert_allclose(env.action([-1, -1, 0.25]), [-1, 0, 0.25])
+        assert env.action_space == spaces.Box(-1, 1, (3,), np.float32)
+    finally:
+        env.close()
+
+
 def test_takecover_moves_both_ways_and_keeps_its_last_picture():
     env = make("takecover", "train", CONFIG.update({"action_repeat": 4}))
     game = env.unwrapped
