@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 
 from dreamerv2.agents import Trained
+from dreamerv2.envs.rooms import MOVES
 
 MINIGRID = {"left": 0, "right": 1, "up": 2, "p": 3, "o": 4, "space": 5, "d": 6}
 TAKECOVER = {"left": 0, "right": 2}
@@ -20,7 +21,9 @@ def chooser(trained: Trained) -> tuple[Chooser, str]:
     """
     space, task = trained.envs.single_action_space, trained.config.task
     if not isinstance(space, gymnasium.spaces.Discrete):
-        return lambda window: _vector(window, space.shape[0], task), "arrows"
+        return lambda window: _vector(window, space.shape[0]), "arrows"
+    if task == "carracing":
+        return _drive, "arrows"
     if task == "takecover":
         return _held(TAKECOVER, 1, space.n), "arrows"
     if task.startswith("atari_"):
@@ -70,16 +73,18 @@ def _joystick(trained: Trained) -> Chooser:
     return choose
 
 
-def _vector(window, size: int, task: str) -> np.ndarray:
-    """Arrows as numbers in [-1, 1]: sideways the first, upwards the second.
+def _drive(window) -> np.ndarray:
+    """CarRacing's move that steers and pushes the pedals as the arrows say, or the nearest."""
+    steer = float(window.held("right")) - float(window.held("left"))
+    wanted = (steer, float(window.held("up")), float(window.held("down")))
+    distances = [np.abs(np.sign(move) - wanted).sum() for move in MOVES]
+    return _one_hot(int(np.argmin(distances)), len(MOVES))
 
-    CarRacing's second and third are gas and brake, for which -1 means none.
-    """
+
+def _vector(window, size: int) -> np.ndarray:
+    """Arrows as numbers in [-1, 1]: sideways the first, upwards the second."""
     action = np.zeros(size, np.float32)
     action[0] = float(window.held("right")) - float(window.held("left"))
-    if task == "carracing":
-        action[1] = 0.5 if window.held("up") else -1.0
-        action[2] = 0.6 if window.held("down") else -1.0
-    elif size > 1:
+    if size > 1:
         action[1] = float(window.held("up")) - float(window.held("down"))
     return action

@@ -14,6 +14,15 @@ import numpy as np
 from kit.command.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
+MOVES = (  # of CarRacing: steer, gas, brake
+    (0.0, 0.0, 0.0),
+    (-0.6, 0.0, 0.0),
+    (0.6, 0.0, 0.0),
+    (0.0, 0.5, 0.0),
+    (-0.6, 0.5, 0.0),
+    (0.6, 0.5, 0.0),
+    (0.0, 0.0, 0.5),
+)
 
 
 class TakeCover(gymnasium.Wrapper):
@@ -38,25 +47,24 @@ class TakeCover(gymnasium.Wrapper):
         return self._picture, reward, terminated, truncated, info
 
 
-class Pedals(gymnasium.ActionWrapper):
-    """CarRacing steered by numbers in [-1, 1]: steer, gas, and a brake that is off below 0.
+class CarRacingMoves(gymnasium.ActionWrapper):
+    """CarRacing by seven discrete actions, those of MOVES.
 
-    As its room's agents act. A brake that were half down on average would keep random play from
-    ever driving.
+    With continuous actions the actor is at their limits before the model knows what they do, and
+    stays there (NOTES.md).
     """
 
     def __init__(self, env: gymnasium.Env):
         super().__init__(env)
-        self.action_space = gymnasium.spaces.Box(-1, 1, (3,), np.float32)
+        self.action_space = gymnasium.spaces.Discrete(len(MOVES))
 
     def action(self, action):
-        steer, gas, brake = np.asarray(action, np.float32)
-        return np.array([steer, (gas + 1) / 2, max(brake, 0)], np.float32)
+        return np.array(MOVES[int(action)], np.float32)
 
 
 def carracing(stock: bool) -> gymnasium.Env:
     """CarRacing-v3, (64, 64, 3): gymnasium's own drawing, or the fast one that training needs."""
-    return Pedals(room_module("carracing", "env").make("stock" if stock else "fast"))
+    return CarRacingMoves(room_module("carracing", "env").make("stock" if stock else "fast"))
 
 
 def takecover() -> gymnasium.Env:

@@ -87,7 +87,7 @@ def test_carracing_is_drawn_fast_for_training_and_by_gymnasium_for_scores():
     for mode in ("train", "eval"):
         env = make("carracing", mode, config)
         env.reset(seed=3)
-        steps = [env.step(np.array([0, 1, -1], np.float32)) for _ in range(4)]
+        steps = [env.step(3) for _ in range(4)]
         frames[mode] = [step[0]["image"].astype(int) for step in steps]
         assert [step[3] for step in steps] == [False, False, False, True]
         env.close()
@@ -95,12 +95,17 @@ def test_carracing_is_drawn_fast_for_training_and_by_gymnasium_for_scores():
     assert 0 < (differences > 8).mean() < 0.03
 
 
-def test_carracings_brake_is_off_below_zero_and_its_gas_half_down_at_zero():
+def test_carracing_has_seven_moves_that_gas_and_brake():
     env = rooms.carracing(stock=False)
     try:
-        np.testing.assert_allclose(env.action([0.5, 0, -0.3]), [0.5, 0.5, 0])
-        np.testing.assert_allclose(env.action([-1, -1, 0.25]), [-1, 0, 0.25])
-        assert env.action_space == spaces.Box(-1, 1, (3,), np.float32)
+        assert env.action_space == spaces.Discrete(7)
+        env.reset(seed=3)
+        speeds = [0.0]
+        for move in (3, 6):  # gas, brake
+            for _ in range(40):
+                env.step(move)
+            speeds.append(env.unwrapped.car.hull.linearVelocity.length)
+        assert speeds[1] > 10 and speeds[2] < 0.5 * speeds[1]
     finally:
         env.close()
 

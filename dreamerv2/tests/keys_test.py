@@ -8,6 +8,7 @@ import pytest
 from dreamerv2 import config as settings
 from dreamerv2.envs.batch import make_batch
 from dreamerv2.envs.make import make
+from dreamerv2.envs.rooms import MOVES
 from dreamerv2.keys import chooser
 
 
@@ -46,9 +47,14 @@ def test_pong_has_a_joystick(keys, action):
 
 def test_carracing_is_steered_and_rolls_without_keys():
     choose = chooser_of("carracing")
-    assert choose(Fingers()).tolist() == [0, -1, -1]
-    assert choose(Fingers("left", "up")).tolist() == [-1, 0.5, -1]
-    assert choose(Fingers("right", "down")).tolist() == pytest.approx([1, -1, 0.6])
+
+    def move(*keys):
+        return MOVES[choose(Fingers(*keys)).argmax()]
+
+    assert move() == (0, 0, 0)
+    assert move("left", "up") == (-0.6, 0.5, 0)
+    assert move("right") == (0.6, 0, 0)
+    assert move("down") == (0, 0, 0.5)
 
 
 def test_other_games_have_digits_or_arrows():
