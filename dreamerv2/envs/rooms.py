@@ -14,6 +14,7 @@ import numpy as np
 from kit.command.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
+CARRACING_PATIENCE = 100  # frames, of 50 a second
 MOVES = (  # of CarRacing: steer, gas, brake
     (0.0, 0.0, 0.0),
     (-0.6, 0.0, 0.0),
@@ -23,6 +24,26 @@ MOVES = (  # of CarRacing: steer, gas, brake
     (0.6, 0.5, 0.0),
     (0.0, 0.0, 0.5),
 )
+
+
+class Patience(gymnasium.Wrapper):
+    """Truncates an episode after `steps` steps without a reward above 0.
+
+    As in the training of CarRacing's room: a car that has lost the road teaches little more.
+    """
+
+    def __init__(self, env: gymnasium.Env, steps: int):
+        super().__init__(env)
+        self._patience, self._waited = steps, 0
+
+    def reset(self, **options):
+        self._waited = 0
+        return self.env.reset(**options)
+
+    def step(self, action):
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self._waited = 0 if reward > 0 else self._waited + 1
+        return observation, reward, terminated, truncated or self._waited >= self._patience, info
 
 
 class TakeCover(gymnasium.Wrapper):
@@ -63,8 +84,9 @@ class CarRacingMoves(gymnasium.ActionWrapper):
 
 
 def carracing(stock: bool) -> gymnasium.Env:
-    """CarRacing-v3, (64, 64, 3): gymnasium's own drawing, or the fast one that training needs."""
-    return CarRacingMoves(room_module("carracing", "env").make("stock" if stock else "fast"))
+    """CarRacing-v3, (64, 64, 3): gymnasium's, or drawn fast and with `Patience` to train."""
+    make = room_module("carracing", "env").make
+    return CarRacingMoves(make("stock") if stock else Patience(make("fast"), CARRACING_PATIENCE))
 
 
 def takecover() -> gymnasium.Env:

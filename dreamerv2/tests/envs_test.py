@@ -110,6 +110,20 @@ def test_carracing_has_seven_moves_that_gas_and_brake():
         env.close()
 
 
+def test_a_lost_car_is_given_up_in_training_only():
+    lengths = {}
+    for stock in (False, True):
+        env = rooms.carracing(stock)
+        env.reset(seed=3)
+        for lengths[stock] in range(1, 160):
+            _, _, terminated, truncated, _ = env.step(6)  # it brakes, and finds no tile
+            if truncated:
+                break
+        assert not terminated and truncated is (not stock)
+        env.close()
+    assert 100 < lengths[False] < 159 == lengths[True]
+
+
 def test_takecover_moves_both_ways_and_keeps_its_last_picture():
     env = make("takecover", "train", CONFIG.update({"action_repeat": 4}))
     game = env.unwrapped
