@@ -16,6 +16,7 @@ import numpy as np
 from dreamerv2 import agents
 from dreamerv2.dream import picture_key
 from dreamerv2.driver import play_episodes
+from dreamerv2.envs.batch import STRATEGIES
 from kit.command import cli, seeds
 from kit.files import scores
 from kit.show import panels, viewer
@@ -34,6 +35,7 @@ def parse(argv: Sequence[str] | None = None):
     add("--episodes", type=cli.positive_int, default=100, help="episodes, one for each test seed")
     add("--seed", type=cli.non_negative_int, default=0, help="the first test seed")
     add("--envs", type=cli.positive_int, default=8, help="environments side by side")
+    add("--envs_parallel", choices=STRATEGIES, help="where they run, if not as in training")
     add("--csv", type=cli.file_in(".csv"), help="write the episodes there")
     add("--video", type=cli.file_in(".mp4"), help="write the first episodes as a video")
     add("--gif", type=cli.file_in(".gif"), help="the same, smaller")
@@ -47,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Load the agent and do what the flags say."""
     args = parse(argv)
     chosen = [int(seed) for seed in seeds.test_seeds(args.seed, args.episodes)]
-    changed = {"task": args.task} if args.task else {}
+    asked = {"task": args.task, "envs_parallel": args.envs_parallel}
+    changed = {key: value for key, value in asked.items() if value is not None}
     trained = agents.load(args.agent, min(args.envs, args.episodes), **changed)
     try:
         if args.export:

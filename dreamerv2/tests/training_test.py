@@ -3,7 +3,6 @@
 import functools
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 
 import dreamerv2.api as dv2
-from dreamerv2 import agents, evaluate, play
+from dreamerv2 import agents, evaluate
 from dreamerv2 import config as settings
 from dreamerv2 import train as script
 from dreamerv2.envs.batch import make_batch
@@ -25,10 +24,10 @@ from dreamerv2.training import train
 from kit.command import locks
 from kit.command.errors import UserError
 
+from tiny import TINY, make_grid
+
 ROOT = Path(__file__).parents[2]
 TRAIN = [sys.executable, str(ROOT / "dreamerv2" / "train.py"), "--configs", "smoke"]
-# Few train steps are over sooner without a graph; the command's tests have one.
-TINY = settings.from_blocks(["smoke"]).update({"jit": False, "dataset.length": 4, "prefill": 80})
 
 
 def files_steps(folder):
@@ -55,22 +54,6 @@ def command(*flags):
         stderr=subprocess.STDOUT,
         text=True,
     )
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A finished run on MiniGrid, by the API with a function that makes environments."""
-    folder = tmp_path_factory.mktemp("run")
-    config = TINY.update({"logdir": str(folder), "steps": 200, "task": "minigrid_Empty-5x5"})
-    dv2.train(make_grid, config)
-    return folder
-
-
-def make_grid():
-    import minigrid  # noqa: F401 (registers its environments)
-    from minigrid.wrappers import RGBImgPartialObsWrapper
-
-    return RGBImgPartialObsWrapper(gymnasium.make("MiniGrid-Empty-5x5-v0"))
 
 
 def test_a_run_leaves_episodes_metrics_settings_and_an_agent(run):
@@ -114,54 +97,6 @@ def test_a_finished_run_stays_as_it_is_and_goes_on_when_given_more_steps(run, tm
     config = settings.Config.load(run / "config.yaml")
     dv2.train(make_grid, config)
     assert checkpoint_values(run)["step"] == before == files_steps(run / "train_episodes")
-
-
-def test_evaluation_and_file_of_an_agent(run, tmp_path, capsys):
-    file = tmp_path / "agent.npz"
-    evaluate.main([str(run), "--export", str(file)])
-    found = []
-    for agent in (run, file):
-        capsys.readouterr()
-        evaluate.main([str(agent), "--episodes", "3", "--csv", str(tmp_path / "scores.csv")])
-        found.append(capsys.readouterr().out)
-    assert re.search(r"trial 2 seed 2 reward \S+ steps 40\nseed 0 average_reward", found[1])
-    assert (tmp_path / "scores.csv").read_text().count("\n") == 4
-    with np.load(file, allow_pickle=False) as content:
-        kinds = {content[name].dtype for name in content.files if name != "settings"}
-    assert kinds == {np.dtype(np.float16)}
-
-
-def test_a_dream_beside_the_game(run, tmp_path):
-    import imageio.v3 as imageio
-
-    film = tmp_path / "dream.mp4"
-    flags = ["--actor", "--beside", "--steps", "6", "--dreams", "1", "--context", "3"]
-    play.main([str(run), *flags, "--video", str(film)])
-    frames = imageio.imread(film)
-    assert frames.shape[1:] == (492, 896, 3) and len(frames) >= 3
-    assert frames[0].std() > 10
-
-
-def test_playing_by_hand_needs_a_window(run, tmp_path):
-    with pytest.raises(UserError, match="--video and --gif need --actor"):
-        play.main([str(run), "--video", str(tmp_path / "a.mp4")])
-
-
-def test_the_shipped_agent_walks_straight_to_the_goal(capsys):
-    evaluate.main([str(ROOT / "dreamerv2/zoo/minigrid_empty.npz"), "--episodes", "4"])
-    said = capsys.readouterr().out
-    assert said.count("reward 0.96 steps 7\n") == 4  # the fewest steps there are
-
-
-def test_damaged_agents_are_named(run, tmp_path):
-    for name, content in (("a.npz", b"no zip"), ("b.npz", None)):
-        if content:
-            (tmp_path / name).write_bytes(content)
-        with pytest.raises(UserError, match=f"{name}: expected a run's folder or an agent's npz"):
-            agents.load(tmp_path / name, 1)
-    np.savez(tmp_path / "c.npz", settings=np.array(json.dumps({"task": "minigrid_Empty-5x5"})))
-    with pytest.raises(UserError, match="weights are not those"):
-        agents.load(tmp_path / "c.npz", 1, **{"rssm.deter": 8, "rssm.hidden": 8})
 
 
 def test_what_is_only_logged_is_hidden_from_the_agent():
