@@ -28,7 +28,8 @@ def make(task: str, mode: str, config) -> gymnasium.Env:
             "task with the same observations and actions"
         )
     if task == "carracing":
-        return adapt(rooms.carracing(stock=mode == "eval"), config)
+        env = rooms.carracing(stock=mode == "eval", repeat=config.action_repeat)
+        return adapt(env, config, repeat=1)
     if task == "takecover":
         return adapt(rooms.takecover(), config)
     suite, _, name = task.partition("_")

@@ -4,13 +4,14 @@ import contextlib
 import functools
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import gymnasium
 import numpy as np
 
+from dreamerv2.envs.adapter import ActionRepeat
 from kit.command.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,10 +84,41 @@ class CarRacingMoves(gymnasium.ActionWrapper):
         return np.array(MOVES[int(action)], np.float32)
 
 
-def carracing(stock: bool) -> gymnasium.Env:
-    """CarRacing-v3, (64, 64, 3): gymnasium's, or drawn fast and with `Patience` to train."""
-    make = room_module("carracing", "env").make
-    return CarRacingMoves(make("stock") if stock else Patience(make("fast"), CARRACING_PATIENCE))
+class DrawnWhenSeen(gymnasium.Wrapper):
+    """CarRacing inside an action repeat, its picture drawn once an action: the others nobody sees.
+
+    Drawing is most of a frame's time, and does not change the game.
+    Args: see: makes the observation of gymnasium's picture.
+    """
+
+    def __init__(self, env: gymnasium.Env, see: Callable[[np.ndarray], np.ndarray]):
+        super().__init__(env)
+        game = env.unwrapped
+        self._draw, self._see = game._render, see
+        undrawn = np.zeros(game.observation_space.shape, np.uint8)
+        game._render = lambda mode: undrawn if mode == "state_pixels" else self._draw(mode)
+
+    def reset(self, **options):
+        _, info = self.env.reset(**options)
+        return self._picture(), info
+
+    def step(self, action):
+        _, *others = self.env.step(action)
+        return self._picture(), *others
+
+    def _picture(self) -> np.ndarray:
+        return self._see(self._draw("state_pixels"))
+
+
+def carracing(stock: bool, repeat: int) -> gymnasium.Env:
+    """CarRacing-v3, (64, 64, 3), `repeat` frames an action.
+
+    It is gymnasium's, or to train drawn fast and with `Patience`.
+    """
+    room = room_module("carracing", "env")
+    env = room.make("stock") if stock else Patience(room.make("fast"), CARRACING_PATIENCE)
+    env = ActionRepeat(CarRacingMoves(env), repeat)
+    return DrawnWhenSeen(env, room.crop_and_resize if stock else np.asarray)
 
 
 def takecover() -> gymnasium.Env:

@@ -9,6 +9,7 @@ from gymnasium import spaces
 
 from dreamerv2 import config as settings
 from dreamerv2.envs import control, rooms
+from dreamerv2.envs.adapter import ActionRepeat
 from dreamerv2.envs.batch import make_batch
 from dreamerv2.envs.make import make, strategy
 from kit.command.errors import UserError
@@ -95,8 +96,23 @@ def test_carracing_is_drawn_fast_for_training_and_by_gymnasium_for_scores():
     assert 0 < (differences > 8).mean() < 0.03
 
 
+@pytest.mark.parametrize("kind", ["stock", "fast"])
+def test_carracing_drawn_once_an_action_is_the_game_drawn_at_every_frame(kind):
+    whole = rooms.room_module("carracing", "env").make(kind)
+    every = ActionRepeat(rooms.CarRacingMoves(whole), 4)
+    once = rooms.carracing(stock=kind == "stock", repeat=4)
+    try:
+        assert np.array_equal(every.reset(seed=3)[0], once.reset(seed=3)[0])
+        for move in (3, 3, 4, 5, 1, 6, 0):
+            (picture, *others), (drawn, *same) = every.step(move), once.step(move)
+            assert np.array_equal(picture, drawn) and others[:3] == same[:3]
+    finally:
+        every.close()
+        once.close()
+
+
 def test_carracing_has_seven_moves_that_gas_and_brake():
-    env = rooms.carracing(stock=False)
+    env = rooms.carracing(stock=False, repeat=1)
     try:
         assert env.action_space == spaces.Discrete(7)
         env.reset(seed=3)
@@ -113,7 +129,7 @@ def test_carracing_has_seven_moves_that_gas_and_brake():
 def test_a_lost_car_is_given_up_in_training_only():
     lengths = {}
     for stock in (False, True):
-        env = rooms.carracing(stock)
+        env = rooms.carracing(stock, repeat=1)
         env.reset(seed=3)
         for lengths[stock] in range(1, 160):
             _, _, terminated, truncated, _ = env.step(6)  # it brakes, and finds no tile
