@@ -32,10 +32,18 @@ echo "== some of one lap as pictures"
 python model.py render "$agent" 3 --max_length 350 \
     --video ../demo/car.mp4 --strip ../demo/car.png
 
+cd ..
+agent=dreamerv2/zoo/carracing.npz
+echo "== CarRacing: the agent that DreamerV2 trained, on the same tracks"
+car_dreamer=$(python dreamerv2/evaluate.py "$agent" --episodes "$episodes" | tee -a /dev/stderr | grep average_reward)
+echo "== inside the world that DreamerV2 imagines: five steps of the game, then only moves"
+python dreamerv2/play.py "$agent" --actor --steps 250 --dreams 1 --video demo/dream.mp4
+
 echo
 echo "DoomTakeCover  random   $doom_random"
 echo "               trained  $doom_trained"
 echo "CarRacing      random   $car_random"
 echo "               trained  $car_trained"
+echo "            DreamerV2   $car_dreamer"
 echo "demo/doom.mp4, demo/doom.png, demo/car.mp4, demo/car.png: the real game, what the agent sees of"
-echo "it, and V's reconstruction; the strips' last row is what M dreams"
+echo "it, and V's reconstruction; the strips' last row is what M dreams; demo/dream.mp4: DreamerV2's"
