@@ -52,6 +52,13 @@ def test_the_shipped_agent_walks_straight_to_the_goal(capsys, parallel):
     assert said.count("reward 0.96 steps 7\n") == 4  # the fewest steps there are
 
 
+def test_the_shipped_car_drives(capsys):
+    agent = str(ROOT / "dreamerv2/zoo/carracing.npz")
+    evaluate.main([agent, "--episodes", "1", "--seed", "4"])
+    reward = re.search(r"trial 0 seed 4 reward (\S+) ", capsys.readouterr().out)
+    assert float(reward[1]) > 400  # 930 where it was trained; at random -51
+
+
 def test_damaged_agents_are_named(run, tmp_path):
     for name, content in (("a.npz", b"no zip"), ("b.npz", None)):
         if content:
