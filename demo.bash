@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Replay the shipped agents in the real games: scores beside the random policies', videos, strips.
 #
-#   bash demo.bash          two minutes, once .venv is there
+#   bash demo.bash          some minutes, once .venv is there
 #   EPISODES=100 bash demo.bash
 set -euo pipefail
 CDPATH="" cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
